@@ -105,9 +105,7 @@ export interface Images {
   put(config: ImageConfig, options?: { readonly references?: readonly string[] }): Promise<Image>
   /** Unpacked layers for a container or a build step; they cannot be collected while `holder` holds them. */
   root(ref: string): Promise<ImageRoot>
-  history(
-    ref: string,
-  ): Promise<
+  history(ref: string): Promise<
     readonly {
       readonly id: string
       readonly created: string

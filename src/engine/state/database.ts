@@ -31,7 +31,10 @@ export function openDatabase(path: string): Database {
   const statements = new Map<string, StatementSync>()
   const prepare = (sql: string): StatementSync => {
     let statement = statements.get(sql)
-    if (!statement) statements.set(sql, (statement = db.prepare(sql)))
+    if (!statement) {
+      statement = db.prepare(sql)
+      statements.set(sql, statement)
+    }
     return statement
   }
   let depth = 0
@@ -51,7 +54,7 @@ export function openDatabase(path: string): Database {
     }
   }
   migrate(db, transaction)
-  const secret = db.prepare("SELECT value FROM meta WHERE key = 'secret'").get()?.['value'] as string
+  const secret = db.prepare("SELECT value FROM meta WHERE key = 'secret'").get()?.value as string
   return {
     all: (sql, ...values) => prepare(sql).all(...values) as Row[],
     one: (sql, ...values) => prepare(sql).get(...values) as Row | undefined,
@@ -71,7 +74,7 @@ export function openDatabase(path: string): Database {
 }
 
 function migrate(db: DatabaseSync, transaction: <T>(work: () => T) => T): void {
-  const version = () => Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+  const version = () => Number(db.prepare('PRAGMA user_version').get()?.user_version)
   if (version() === MIGRATIONS.length) return
   if (version() > MIGRATIONS.length) {
     throw new TcomposeError('UNSUPPORTED', 'the state root was written by a newer tcompose', {

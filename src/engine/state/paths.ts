@@ -32,10 +32,10 @@ export interface EnginePaths {
 
 /** From TCOMPOSE_ROOT and TCOMPOSE_RUN; a moved root without TCOMPOSE_RUN gets a run directory of its own. */
 export function enginePaths(env: NodeJS.ProcessEnv): EnginePaths {
-  const root = resolve(env['TCOMPOSE_ROOT'] || DEFAULT_ROOT)
+  const root = resolve(env.TCOMPOSE_ROOT || DEFAULT_ROOT)
   const isDefault = root === DEFAULT_ROOT
   const instance = isDefault ? 'tcompose' : `tcompose-${hash('sha256', root, 'hex').slice(0, 8)}`
-  const run = resolve(env['TCOMPOSE_RUN'] || (isDefault ? DEFAULT_RUN : `/run/${instance}`))
+  const run = resolve(env.TCOMPOSE_RUN || (isDefault ? DEFAULT_RUN : `/run/${instance}`))
   return {
     root,
     run,
