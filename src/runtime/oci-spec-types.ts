@@ -45,9 +45,12 @@ export interface OciCapabilities {
 export interface OciRlimit {
   /** `RLIMIT_NOFILE`, … */
   readonly type: string
-  readonly hard: number
-  readonly soft: number
+  readonly hard: Uint64
+  readonly soft: Uint64
 }
+
+/** A number, or digits (JSON.rawJSON) where a number would lose some. */
+export type Uint64 = number | { readonly rawJSON: string }
 
 export interface OciMount {
   readonly destination: string

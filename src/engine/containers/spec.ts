@@ -1,3 +1,13 @@
+import type {
+  DeviceRequest,
+  DeviceSpec,
+  NamespaceSpec,
+  ResourceSpec,
+  SecuritySpec,
+} from '../../runtime/oci-spec-input.ts'
+
+export type { DeviceRequest, DeviceSpec, NamespaceSpec, ResourceSpec, SecuritySpec }
+
 /**
  * What a container is asked to be: the engine's own vocabulary, one field per thing that can be set.
  * `undefined` (or absent) means "the image's, else Docker's default". Sizes in bytes, times in the unit of the name.
@@ -163,74 +173,8 @@ export interface PortSpec {
   readonly hostPortEnd?: number
 }
 
-export interface ResourceSpec {
-  readonly memoryBytes?: number
-  readonly memoryReservationBytes?: number
-  /** Memory + swap; -1 unlimited. */
-  readonly memorySwapBytes?: number
-  readonly memorySwappiness?: number
-  readonly oomKillDisable?: boolean
-  readonly oomScoreAdj?: number
-  readonly nanoCpus?: number
-  readonly cpuShares?: number
-  readonly cpuPeriod?: number
-  readonly cpuQuota?: number
-  readonly cpuRealtimePeriod?: number
-  readonly cpuRealtimeRuntime?: number
-  readonly cpusetCpus?: string
-  readonly cpusetMems?: string
-  readonly pidsLimit?: number
-  readonly blkioWeight?: number
-  readonly blkioWeightDevice?: readonly { readonly path: string; readonly weight: number }[]
-  readonly blkioDeviceReadBps?: readonly { readonly path: string; readonly rate: number }[]
-  readonly blkioDeviceWriteBps?: readonly { readonly path: string; readonly rate: number }[]
-  readonly blkioDeviceReadIops?: readonly { readonly path: string; readonly rate: number }[]
-  readonly blkioDeviceWriteIops?: readonly { readonly path: string; readonly rate: number }[]
-  readonly cgroupParent?: string
-}
-
-export interface SecuritySpec {
-  readonly privileged?: boolean
-  readonly capAdd?: readonly string[]
-  readonly capDrop?: readonly string[]
-  /** `seccomp=…`, `no-new-privileges[:true]`, `apparmor=…`, `label=…`, `systempaths=unconfined`. */
-  readonly options?: readonly string[]
-  readonly maskedPaths?: readonly string[]
-  readonly readonlyPaths?: readonly string[]
-}
-
-export interface NamespaceSpec {
-  /** `host`, `container:ID`, `` (private). */
-  readonly pid?: string
-  /** `host`, `container:ID`, `shareable`, `private`, `none`, ``. */
-  readonly ipc?: string
-  /** `host` or ``. */
-  readonly uts?: string
-  /** `host`, `private`, ``. */
-  readonly cgroup?: string
-  /** `host` or ``. */
-  readonly user?: string
-}
-
 export interface DnsSpec {
   readonly servers?: readonly string[]
   readonly search?: readonly string[]
   readonly options?: readonly string[]
-}
-
-export interface DeviceSpec {
-  readonly source: string
-  readonly target: string
-  /** Some of `rwm`. */
-  readonly permissions: string
-}
-
-/** A request for devices by driver or CDI name (`gpus`, `deploy.resources.reservations.devices`). */
-export interface DeviceRequest {
-  readonly driver?: string
-  /** -1: all. */
-  readonly count?: number
-  readonly deviceIds?: readonly string[]
-  readonly capabilities?: readonly (readonly string[])[]
-  readonly options?: Readonly<Record<string, string>>
 }

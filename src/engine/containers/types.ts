@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
-import type { ContainerSpec, EndpointSpec, ResourceSpec, RestartPolicy } from './spec.ts'
+import type { ContainerSpec, EndpointSpec, HealthcheckSpec, ResourceSpec, RestartPolicy } from './spec.ts'
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead'
 
@@ -71,6 +71,31 @@ export interface PublishedPort {
   readonly hostPort: number
 }
 
+/** What spec and image come to together: what runs, and what `inspect` shows as Config. */
+export interface ContainerConfig {
+  /** `''` for root as the image has it. */
+  readonly user: string
+  /** Image's variables, then the spec's; without PATH, HOSTNAME and TERM defaults. */
+  readonly env: readonly string[]
+  readonly entrypoint: readonly string[]
+  readonly command: readonly string[]
+  /** Absolute, cleaned; `/` by default. */
+  readonly workingDir: string
+  /** `SIGTERM`, … */
+  readonly stopSignal: string
+  readonly stopTimeoutSeconds: number
+  /** Absent when there is none or it was disabled; timings filled with Docker's defaults. */
+  readonly healthcheck: HealthcheckSpec | undefined
+  /** `80/tcp` */
+  readonly exposedPorts: readonly string[]
+  /** Targets of the image's VOLUME instructions. */
+  readonly volumes: readonly string[]
+  readonly hostname: string
+  readonly domainname: string
+  /** Reference as it was asked for. */
+  readonly image: string
+}
+
 /** A container as the store has it, with its state brought up to date from the shim's files. */
 export interface Container {
   readonly id: string
@@ -80,6 +105,7 @@ export interface Container {
   /** Image id (config digest). */
   readonly imageId: string
   readonly spec: ContainerSpec
+  readonly config: ContainerConfig
   /** Effective process: entrypoint + command of spec and image. */
   readonly args: readonly string[]
   readonly labels: Readonly<Record<string, string>>
@@ -249,6 +275,17 @@ export interface Containers {
   export(ref: string): Promise<Readable>
   /** Differences from the image: A, C or D and the path. */
   changes(ref: string): Promise<readonly { readonly kind: 'A' | 'C' | 'D'; readonly path: string }[]>
+  /**
+   * Records the end of a container whose process has gone (exit status, `die` event, network, auto-removal), if nobody
+   * has yet; otherwise just reads it. Undefined when it was removed meanwhile.
+   */
+  settle(ref: string): Promise<Container | undefined>
+  /** For the agent: writes the health state (no event; that is the caller's). */
+  setHealth(ref: string, health: HealthState | undefined): Promise<void>
+  /** For the agent: between an exit and the next start by policy it shows `restarting`. */
+  markRestarting(ref: string, restarting: boolean): Promise<void>
+  /** For the agent: start by restart policy; counts, and does nothing when a person stopped or started it meanwhile. */
+  startAgain(ref: string, signal?: AbortSignal): Promise<Container | undefined>
   /** Writes back what shims left behind (exits nobody recorded, killed shims) and clears what no record owns. */
   reconcile(): Promise<void>
 }
