@@ -34,7 +34,7 @@ case $kind in
     printf 'Acquire::Retries "5";\nAcquire::Languages "none";\nAPT::Install-Recommends "false";\nDpkg::Use-Pty "0";\n' >"$work/conf/etc/apt/apt.conf.d/container"
     printf '#!/bin/sh\nexit 101\n' >"$work/conf/usr/sbin/policy-rc.d"
     chmod 755 "$work/conf/usr/sbin/policy-rc.d"
-    mmdebstrap --quiet --variant=minbase --include=usr-is-merged --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+    mmdebstrap --quiet --format=tar --variant=minbase --include=usr-is-merged --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
       --aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' --dpkgopt=force-unsafe-io \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
       --customize-hook="copy-in $work/conf/etc $work/conf/usr /" \
