@@ -1,0 +1,7 @@
+import packageJson from '../../package.json' with { type: 'json' }
+
+export const VERSION: string = packageJson.version
+
+export function versionText(): string {
+  return `tcompose version v${VERSION}`
+}
