@@ -16,8 +16,26 @@ const MAX_FILE_BYTES = 16 << 20
  * @throws TcomposeError INVALID for a file of more than 16 MiB or too many links
  */
 export function readRootFile(layers: readonly string[], path: string): string | undefined {
+  return withOpener((open) => {
+    const place = walk(openRoots(layers, open), path, open)
+    return place?.file === undefined ? undefined : readAll(place.file, path, open)
+  })
+}
+
+/**
+ * The path that `path` stands for once every link is followed inside the root: `/a/b`, without links; undefined when
+ * it does not exist there. `layers` as for `readRootFile`.
+ */
+export function resolveRootPath(layers: readonly string[], path: string): string | undefined {
+  return withOpener((open) => {
+    const place = walk(openRoots(layers, open), path, open)
+    return place && `/${place.names.join('/')}`
+  })
+}
+
+function withOpener<T>(work: (open: Open) => T): T {
   const opened: number[] = []
-  const open = (name: string, flags: number): number | undefined => {
+  const open: Open = (name, flags) => {
     try {
       const fd = openSync(name, flags)
       opened.push(fd)
@@ -29,43 +47,50 @@ export function readRootFile(layers: readonly string[], path: string): string | 
     }
   }
   try {
-    const roots = layers.map((layer) => open(layer, O_PATH | constants.O_DIRECTORY))
-    const file = walk(
-      roots.filter((fd) => fd !== undefined),
-      path,
-      open,
-    )
-    return file === undefined ? undefined : readAll(file, path, open)
+    return work(open)
   } finally {
     for (const fd of opened) closeSync(fd)
   }
 }
 
+function openRoots(layers: readonly string[], open: Open): readonly number[] {
+  return layers.map((layer) => open(layer, O_PATH | constants.O_DIRECTORY)).filter((fd) => fd !== undefined)
+}
+
 type Open = (name: string, flags: number) => number | undefined
 
-function walk(roots: readonly number[], path: string, open: Open): number | undefined {
+interface Place {
+  readonly names: readonly string[]
+  /** Absent for a directory. */
+  readonly file?: number
+}
+
+function walk(roots: readonly number[], path: string, open: Open): Place | undefined {
+  if (roots.length === 0) return undefined
   const todo = path.split('/').reverse()
   /** The merged directories from the root down to where we are. */
-  let trail: (readonly number[])[] = [roots]
+  let trail: { readonly name: string; readonly fds: readonly number[] }[] = []
   let links = 0
   while (todo.length > 0) {
     const name = todo.pop()
     if (name === undefined || name === '' || name === '.') continue
     if (name === '..') {
-      if (trail.length > 1) trail.pop()
+      trail.pop()
       continue
     }
-    const found = lookUp(trail.at(-1) ?? roots, name, open)
+    const found = lookUp(trail.at(-1)?.fds ?? roots, name, open)
     if (found === undefined) return undefined
-    if (found.kind === 'directory') trail.push(found.fds)
-    else if (found.kind === 'file') return todo.some((rest) => rest !== '') ? undefined : found.fd
-    else {
+    if (found.kind === 'directory') trail.push({ name, fds: found.fds })
+    else if (found.kind === 'file') {
+      if (todo.some((rest) => rest !== '')) return undefined
+      return { names: [...trail.map((step) => step.name), name], file: found.fd }
+    } else {
       if (++links > MAX_LINKS) throw new TcomposeError('INVALID', `too many symbolic links at ${path}`)
-      if (found.target.startsWith('/')) trail = [roots]
+      if (found.target.startsWith('/')) trail = []
       todo.push(...found.target.split('/').reverse())
     }
   }
-  return undefined
+  return { names: trail.map((step) => step.name) }
 }
 
 type Found =

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readRootFile } from '../../../src/runtime/root-reader.ts'
+import { readRootFile, resolveRootPath } from '../../../src/runtime/root-reader.ts'
 
 let base = ''
 beforeEach(() => {
@@ -46,4 +46,13 @@ test('a link to itself is an error, a directory and a missing layer are nothing'
   expect(() => readRootFile(layers(), '/etc/loop')).toThrow('too many symbolic links')
   expect(readRootFile(layers(), '/etc')).toBeUndefined()
   expect(readRootFile([`${base}/none`], '/etc/passwd')).toBeUndefined()
+})
+
+test('a path is resolved to one without links', () => {
+  mkdirSync(`${base}/bottom/data/sub`, { recursive: true })
+  symlinkSync('/data', `${base}/top/alias`)
+  symlinkSync('../../../alias/sub', `${base}/top/etc/way`)
+  expect(resolveRootPath(layers(), 'etc/way')).toBe('/data/sub')
+  expect(resolveRootPath(layers(), '/')).toBe('/')
+  expect(resolveRootPath(layers(), 'etc/none')).toBeUndefined()
 })
