@@ -189,9 +189,10 @@ export async function unpackTar(
   return { ...summary(result), standalone: result.standalone === true }
 }
 
-/** The tar stream that a layer directory was unpacked from, bit by bit. `skeleton` as `unpackTar` wrote it. */
-export function assembleTar(directory: string, skeleton: string, signal?: AbortSignal): Readable {
-  return streamOut(['--root', directory, 'assemble', '--skeleton', skeleton], signal)
+/** The tar stream that a layer was unpacked from, bit by bit. `skeleton` as `unpackTar` wrote it. */
+export function assembleTar(source: string | FsTarget, skeleton: string, signal?: AbortSignal): Readable {
+  const target = typeof source === 'string' ? ({ kind: 'directory', path: source } as const) : source
+  return streamOut([...targetArgs(target), 'assemble', '--skeleton', skeleton], signal)
 }
 
 /** As `assembleTar`, only its digest. */

@@ -32,7 +32,8 @@ static uint64_t get_varint(FILE *file, bool *end) {
 
 struct skeleton *skeleton_create(const char *path) {
     struct skeleton *skeleton = must_alloc(sizeof *skeleton);
-    skeleton->file = fopen(path, "wxe");
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    skeleton->file = fd < 0 ? NULL : fdopen(fd, "w");
     if (!skeleton->file) fail_errno(path);
     skeleton->literal = must_alloc(LITERAL_ROOM);
     fwrite(MAGIC, 1, sizeof MAGIC, skeleton->file);

@@ -55,7 +55,10 @@ static int enter_process(const struct options *options) {
         fail(EXIT_MISSING, "process %s is gone", options->pid);
     int mounts = openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
     int root = openat(process, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (mounts < 0 || root < 0) fail(EXIT_MISSING, "process %s is gone", options->pid);
+    if (mounts < 0 || root < 0) {
+        if (errno == EACCES || errno == EPERM) fail_errno(path);
+        fail(EXIT_MISSING, "process %s is gone", options->pid);
+    }
     if (setns(mounts, CLONE_NEWNS) < 0) fail_errno("entering the mount namespace");
     close(mounts);
     close(process);
