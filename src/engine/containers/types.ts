@@ -269,8 +269,10 @@ export interface Containers {
   statPath(ref: string, path: string): Promise<PathStat>
   /** A tar of `path` (one directory entry or file, named by its basename), symlinks resolved inside the root. */
   readArchive(ref: string, path: string): Promise<Readable>
-  /** Unpacks a tar below the directory `path`. */
+  /** Unpacks a tar below the directory `path`; parents of entries that are not in the tar are made. */
   writeArchive(ref: string, path: string, tar: Readable, options?: { readonly copyUidGid?: boolean }): Promise<void>
+  /** Removes files and whole folders inside the container's root, as `watch` needs for deletions; absent ones are no error. */
+  removePaths(ref: string, paths: readonly string[]): Promise<void>
   /** The whole root as a tar (`export`). */
   export(ref: string): Promise<Readable>
   /** Differences from the image: A, C or D and the path. */
