@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { Duplex, type Readable } from 'node:stream'
+import { Duplex, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { errnoOf, TcomposeError } from '../../base/errors.ts'
 
@@ -37,21 +38,33 @@ export function createDecompressor(compression: Compression): Duplex | undefined
 }
 
 /**
- * The plain bytes of `source`, whatever it is compressed with. `signal` ends an external decompressor too.
+ * The plain bytes of `source`, whatever it is compressed with.
  * @throws (on the stream) TcomposeError INVALID for damaged data
  */
-export async function decompressed(source: Readable): Promise<{ readonly stream: Readable; readonly compression: Compression }> {
+export async function decompressed(
+  source: Readable,
+): Promise<{ readonly stream: Readable; readonly compression: Compression }> {
   const head = await peek(source, 6)
   const compression = detectCompression(head)
   const filter = createDecompressor(compression)
   if (!filter) return { stream: source, compression }
-  const spoiled = (error: Error) => {
-    const bad = errnoOf(error)?.startsWith('Z_') || errnoOf(error)?.startsWith('ZSTD_') || errnoOf(error) === 'ERR_TRAILING_JUNK_AFTER_STREAM_END'
-    filter.destroy(bad ? new TcomposeError('INVALID', `damaged ${compression} data`, { cause: error }) : error)
+  // What went wrong reaches the reader of the filter.
+  pipeline(source, filter).catch(() => {})
+  return {
+    stream: Readable.from(explained(filter, compression), { objectMode: false, highWaterMark: CHUNK }),
+    compression,
   }
-  source.once('error', spoiled)
-  filter.prependOnceListener('error', () => source.destroy())
-  return { stream: wrapErrors(source.pipe(filter), compression), compression }
+}
+
+async function* explained(stream: Readable, compression: Compression): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of stream) yield chunk as Buffer
+  } catch (error) {
+    // zlib's own texts mean nothing to people.
+    const code = errnoOf(error) ?? ''
+    if (!/^(Z_|ZSTD_|ERR_TRAILING_JUNK|ERR_ZLIB)/.test(code)) throw error
+    throw new TcomposeError('INVALID', `damaged ${compression} data`, { cause: error })
+  }
 }
 
 /** The first bytes of a stream, put back. Fewer at its end. */
@@ -98,18 +111,6 @@ function readableOrEnd(source: Readable): Promise<boolean> {
     source.on('close', onEnd)
     source.on('error', onError)
   })
-}
-
-/** zlib's error codes mean nothing to people. */
-function wrapErrors(stream: Duplex, compression: Compression): Readable {
-  const emit = stream.emit.bind(stream)
-  stream.emit = (event: string | symbol, ...values: unknown[]): boolean => {
-    if (event === 'error' && !(values[0] instanceof TcomposeError)) {
-      return emit('error', new TcomposeError('INVALID', `damaged ${compression} data`, { cause: values[0] }))
-    }
-    return emit(event, ...values)
-  }
-  return stream
 }
 
 function programFilter(program: 'bzip2' | 'xz'): Duplex {

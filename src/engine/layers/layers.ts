@@ -46,6 +46,7 @@ interface NewLayer {
  */
 export function createLayers({ db, paths }: { readonly db: Database; readonly paths: EnginePaths }): Layers {
   let lease: Lease | undefined
+  let operations = 0
   let batch: string[] | undefined
 
   const hold = (keys: readonly string[]) => {
@@ -133,11 +134,18 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
   }
 
   return {
+    operation() {
+      operations++
+      return {
+        [Symbol.dispose]() {
+          if (--operations > 0 || !lease) return
+          lease[Symbol.dispose]()
+          lease = undefined
+        },
+      }
+    },
     find(diffId, chainId) {
-      return (
-        take(chainId, (row) => String(row.diff_id) === diffId) ??
-        take(diffId, (row) => recordOf(row).standalone)
-      )
+      return take(chainId, (row) => String(row.diff_id) === diffId) ?? take(diffId, (row) => recordOf(row).standalone)
     },
     get,
     getAll: (keys) => db.transaction(() => keys.map(get)),
@@ -258,7 +266,14 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       const marker = `${paths.layers}/${name}`
       if (readFileSync(marker, 'utf8') !== boot && !(await isIntact(paths, row))) {
         db.transaction(() => {
-          db.run('DELETE FROM images WHERE id IN (SELECT image_id FROM image_layers WHERE layer_key = ?)', String(row.key))
+          db.run(
+            'DELETE FROM image_refs WHERE image_id IN (SELECT image_id FROM image_layers WHERE layer_key = ?)',
+            String(row.key),
+          )
+          db.run(
+            'DELETE FROM images WHERE id IN (SELECT image_id FROM image_layers WHERE layer_key = ?)',
+            String(row.key),
+          )
           db.run('DELETE FROM build_cache WHERE layer_key = ?', String(row.key))
           db.run('DELETE FROM layers WHERE key = ?', String(row.key))
         })

@@ -28,11 +28,13 @@ export interface UnpackedLayer extends AsyncDisposable {
  * as an image, a build cache entry, or a lease of a living process has it.
  */
 export interface Layers {
-  /** The layer for `diffId` on top of the chain with this chainID, if it is here; leased to this process. */
+  /** Layers that were found, adopted or committed stay at least until the last operation of this process ends. */
+  operation(): Disposable
+  /** The layer for `diffId` on top of the chain with this chainID, if it is here. */
   find(diffId: Digest, chainId: Digest): Layer | undefined
   /** @throws TcomposeError NOT_FOUND */
   get(key: Digest): Layer
-  /** Layers by key in the given order, leased to this process. @throws TcomposeError NOT_FOUND */
+  /** Layers by key in the given order. @throws TcomposeError NOT_FOUND */
   getAll(keys: readonly Digest[]): readonly Layer[]
   /** Unpacks a plain tar stream aside. */
   unpack(tar: Readable | FileSlice, signal?: AbortSignal): Promise<UnpackedLayer>

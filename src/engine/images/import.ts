@@ -1,0 +1,30 @@
+import type { Readable } from 'node:stream'
+import { formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
+import { decompressed } from '../content/compression.ts'
+import type { ImageStore } from './images.ts'
+import { hostPlatform, parsePlatform } from './manifest.ts'
+import type { Image, ImageConfig, Images } from './types.ts'
+
+/** An image of one layer: the root file system in a tar, whatever it is compressed with. */
+export async function importImage(
+  store: ImageStore,
+  tar: Readable,
+  options: Parameters<Images['import']>[1],
+): Promise<Image> {
+  const reference =
+    options.reference === undefined ? [] : [formatReference(withDefaultTag(parseReference(options.reference)))]
+  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
+  const { stream } = await decompressed(tar)
+  await using unpacked = await store.layers.unpack(stream)
+  const layer = await store.layers.adopt(unpacked, [])
+  const created = new Date().toISOString()
+  const config: ImageConfig = {
+    created,
+    ...platform,
+    config: options.config ?? {},
+    rootfs: { type: 'layers', diff_ids: [layer.diffId] },
+    history: [{ created, comment: options.message ?? 'Imported from -' }],
+  }
+  const id = await store.register(Buffer.from(JSON.stringify(config)), [layer], reference)
+  return store.records.byId(id) as Image
+}
