@@ -1,0 +1,162 @@
+import { hostname as hostName } from 'node:os'
+import { TcomposeError } from '../../base/errors.ts'
+import { isAlive } from '../../platform/process.ts'
+import { nativePath } from '../../runtime/native.ts'
+import { buildOciSpec, networkSysctls } from '../../runtime/oci-spec.ts'
+import { resolveDevices } from '../../runtime/oci-spec-devices.ts'
+import { readHostFacts } from '../../runtime/oci-spec-host.ts'
+import type {
+  NetworkNamespaceInput,
+  OciSpecInput,
+  ResolvedNamespace,
+  ResolvedNamespaces,
+} from '../../runtime/oci-spec-input.ts'
+import { readRootFile } from '../../runtime/root-reader.ts'
+import type { LaunchRequest } from '../../runtime/shim-client.ts'
+import { resolveUser } from '../../runtime/user.ts'
+import type { AttachRequest } from '../networks/types.ts'
+import { processEnv } from './config.ts'
+import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
+import { logRequest } from './log-options.ts'
+import { planMounts } from './mount-plan.ts'
+import { startMounts } from './mounts.ts'
+import { writeNetworkFiles } from './network-files.ts'
+import { observe } from './observe.ts'
+import type { StoredContainer } from './store.ts'
+
+/** Everything the shim needs for a container; reads its account files and writes its hosts, hostname and resolv.conf. */
+export async function launchRequest(
+  context: ContainerContext,
+  stored: StoredContainer,
+  ports: AttachRequest['ports'],
+): Promise<LaunchRequest> {
+  const { id, record } = stored
+  const { spec, config } = record
+  const bundle = bundleOf(context, id)
+  const directory = directoryOf(context, id)
+  const { lowers } = await (await context.images()).root(stored.imageId)
+  const layers = [`${directory}/upper`, ...lowers]
+  const user = resolveUser(config.user, spec.groupAdd ?? [], {
+    passwd: readRootFile(layers, '/etc/passwd'),
+    group: readRootFile(layers, '/etc/group'),
+  })
+  const planned = planMounts(spec.mounts ?? [], config.volumes, config.workingDir)
+  const { mounts, images } = await startMounts(context, { id, planned, mounts: record.mounts, directory, bundle })
+  const { network, host: networkHost } = networkOf(context, spec.network)
+  const namespaces = namespacesOf(context, stored)
+  const hostname = hostnameOf(stored, networkHost)
+  const files = await writeNetworkFiles(context, stored, { directory, hostname, sharedWith: networkHost?.id })
+  const devices = resolveDevices(spec.devices ?? [])
+  const input: OciSpecInput = {
+    id,
+    instance: context.paths.instance,
+    rootPath: `${bundle}/rootfs`,
+    readOnlyRootfs: spec.readOnlyRootfs ?? false,
+    args: record.args,
+    env: processEnv(config, hostname, spec.tty ?? false),
+    cwd: config.workingDir,
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    tty: spec.tty ?? false,
+    ...(spec.init ? { initPath: nativePath('tcompose-shim') } : {}),
+    ...(namespaces.uts?.kind === 'host' ? {} : { hostname }),
+    domainname: config.domainname,
+    network,
+    namespaces,
+    mounts,
+    files,
+    shmSizeBytes: spec.shmSizeBytes,
+    devices,
+    host: readHostFacts(),
+    ...(spec.resources ? { resources: spec.resources } : {}),
+    ...(spec.security ? { security: spec.security } : {}),
+    ...(spec.sysctls ? { sysctls: spec.sysctls } : {}),
+    ...(spec.ulimits ? { ulimits: spec.ulimits } : {}),
+    ...(spec.deviceCgroupRules ? { deviceCgroupRules: spec.deviceCgroupRules } : {}),
+    ...(spec.annotations ? { annotations: spec.annotations } : {}),
+  }
+  return {
+    id,
+    bundle,
+    spec: buildOciSpec(input),
+    runcRoot: context.paths.runcRoot,
+    overlay: { lowers, upper: `${directory}/upper`, work: `${directory}/work` },
+    netns: network.kind === 'own' ? { kind: 'own' } : network.kind === 'path' ? network : { kind: 'host' },
+    sysctls: network.kind === 'own' ? networkSysctls(spec.sysctls) : {},
+    tty: spec.tty ?? false,
+    openStdin: spec.openStdin ?? false,
+    log: logRequest(stored),
+    ports,
+    dns: spec.network.kind === 'networks',
+    images,
+  }
+}
+
+/** The other container in `container:REF`, which must run. */
+function runningContainer(context: ContainerContext, ref: string, what: string): StoredContainer {
+  const other = context.store.resolve(ref)
+  if (!other) throw new TcomposeError('NOT_FOUND', `No such container: ${ref}`)
+  const { state } = observe(other.state, bundleOf(context, other.id), context.boot)
+  if (state.pid === 0 || !isAlive({ pid: state.pid, start: state.pidStart })) {
+    throw new TcomposeError('CONFLICT', `cannot join ${what} of a non running container: ${other.id}`)
+  }
+  return { ...other, state }
+}
+
+function networkOf(
+  context: ContainerContext,
+  spec: StoredContainer['record']['spec']['network'],
+): { readonly network: NetworkNamespaceInput; readonly host?: StoredContainer } {
+  switch (spec.kind) {
+    case 'host':
+      return { network: { kind: 'host' } }
+    case 'none':
+    case 'networks':
+      return { network: { kind: 'own' } }
+    case 'container': {
+      const other = runningContainer(context, spec.container, 'network')
+      return { network: { kind: 'path', path: `/proc/${other.state.pid}/ns/net` }, host: other }
+    }
+  }
+}
+
+/** Modes as in Docker: ``, `private`, `shareable`, `host`, `none` (ipc), `container:REF`. */
+function namespacesOf(context: ContainerContext, stored: StoredContainer): ResolvedNamespaces {
+  const spec = stored.record.spec.namespaces ?? {}
+  const resolve = (mode: string | undefined, kind: 'pid' | 'ipc'): ResolvedNamespace | undefined => {
+    if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable' || mode === 'none') {
+      return undefined
+    }
+    if (mode === 'host') return { kind: 'host' }
+    const ref = /^container:(.+)$/.exec(mode)?.[1]
+    if (ref === undefined) throw new TcomposeError('INVALID', `invalid ${kind} mode: ${mode}`)
+    return { kind: 'path', path: `/proc/${runningContainer(context, ref, `${kind} namespace`).state.pid}/ns/${kind}` }
+  }
+  const host = (mode: string | undefined): ResolvedNamespace | undefined =>
+    mode === 'host' ? { kind: 'host' } : mode === 'private' ? { kind: 'private' } : undefined
+  const pid = resolve(spec.pid, 'pid')
+  const ipc = resolve(spec.ipc, 'ipc')
+  const uts = host(spec.uts)
+  const cgroup = host(spec.cgroup)
+  return {
+    ...(pid ? { pid } : {}),
+    ...(ipc ? { ipc } : {}),
+    ...(uts ? { uts } : {}),
+    ...(cgroup ? { cgroup } : {}),
+    shm: shmOf(spec.ipc, ipc),
+  }
+}
+
+/** A shared ipc namespace comes with the /dev/shm of whom it is shared with. */
+function shmOf(mode: string | undefined, ipc: ResolvedNamespace | undefined): string | false | undefined {
+  if (mode === 'none') return false
+  if (ipc?.kind === 'host') return '/dev/shm'
+  if (ipc?.kind !== 'path') return undefined
+  return ipc.path.replace(/\/ns\/ipc$/, '/root/dev/shm')
+}
+
+function hostnameOf(stored: StoredContainer, networkHost: StoredContainer | undefined): string {
+  const { spec, config } = stored.record
+  if (networkHost) return networkHost.record.config.hostname
+  if (spec.namespaces?.uts === 'host') return hostName()
+  return spec.network.kind === 'host' && !spec.hostname ? hostName() : config.hostname
+}

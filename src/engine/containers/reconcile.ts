@@ -1,0 +1,101 @@
+import { readdirSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { mapConcurrent } from '../../base/concurrency.ts'
+import { errnoOf, isTcomposeError } from '../../base/errors.ts'
+import { acquireLock, type Lock } from '../../platform/lock.ts'
+import { isAlive } from '../../platform/process.ts'
+import { destroyLeftover } from '../../runtime/shim-leftover.ts'
+import { discardContainer } from './create.ts'
+import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
+import { observe } from './observe.ts'
+import { removeLocked } from './remove.ts'
+import { clearRun, settleLocked } from './settle.ts'
+import type { StoredContainer } from './store.ts'
+
+/** Whether a look at the records and /proc alone shows something that `reconcileContainers` would mend. */
+export function needsRepair(context: ContainerContext): boolean {
+  return context.store.all().some((stored) => isBroken(context, stored))
+}
+
+function isBroken(context: ContainerContext, stored: StoredContainer): boolean {
+  const { phase, holder } = stored.state
+  const held = holder !== undefined && stored.state.bootId === context.boot && isAlive(holder)
+  if (phase && !held) return true
+  return observe(stored.state, bundleOf(context, stored.id), context.boot).news !== 'none'
+}
+
+/**
+ * Mends what killed processes left: ends nobody recorded, steps cut short, directories and bundles without a record.
+ * What another process is at work on (its lock is held) is left to it.
+ */
+export async function reconcileContainers(context: ContainerContext): Promise<void> {
+  await mapConcurrent(context.store.all(), 8, (stored) => mend(context, stored))
+  await dropOrphans(context)
+}
+
+async function mend(context: ContainerContext, before: StoredContainer): Promise<void> {
+  if (!isBroken(context, before)) return
+  const lock = await tryLock(context, before.id)
+  if (!lock) return
+  await using _lock = lock
+  const { id } = before
+  const stored = context.store.byId(id)
+  if (!stored) return
+  switch (stored.state.phase) {
+    case 'creating':
+      return await discardContainer(context, id)
+    case 'removing':
+      return await removeLocked(context, stored, { volumes: stored.record.spec.autoRemove ?? false })
+    default:
+      await settleLocked(context, id)
+      await undoUnstarted(context, id)
+  }
+}
+
+/** A start that was cut short before its shim was noted: nothing ran, but addresses and a bundle may be there. */
+async function undoUnstarted(context: ContainerContext, id: string): Promise<void> {
+  const stored = context.store.byId(id)
+  if (stored?.state.phase !== 'starting') return
+  const { phase: _, holder: __, before, ...rest } = stored.state
+  await clearRun(context, id, bundleOf(context, id))
+  context.store.setState(id, { ...rest, status: before ?? 'created', shimPid: 0, shimStart: '' })
+}
+
+async function dropOrphans(context: ContainerContext): Promise<void> {
+  const { paths } = context
+  for (const id of namesIn(paths.containers)) {
+    if (!/^[0-9a-f]{64}$/.test(id) || context.store.byId(id)) continue
+    const lock = await tryLock(context, id)
+    if (!lock) continue
+    await using _lock = lock
+    if (!context.store.byId(id)) await rm(directoryOf(context, id), { recursive: true, force: true })
+  }
+  const known = new Set(context.store.all().map((stored) => stored.id.slice(0, 32)))
+  for (const name of namesIn(paths.bundles)) {
+    // Others than containers run below this directory too (build steps); theirs bear other names.
+    if (!/^[0-9a-f]{32}$/.test(name) || known.has(name)) continue
+    const bundle = `${paths.bundles}/${name}`
+    const row = context.db.one('SELECT id FROM containers WHERE id >= ? AND id < ?', name, `${name}g`)
+    if (row) continue
+    await destroyLeftover(bundle, paths.runcRoot)
+    rmSync(bundle, { recursive: true, force: true })
+  }
+}
+
+async function tryLock(context: ContainerContext, id: string): Promise<Lock | undefined> {
+  try {
+    return await acquireLock(context.db.secret, `container/${id}`, { noWait: true })
+  } catch (error) {
+    if (isTcomposeError(error, 'CONFLICT')) return undefined
+    throw error
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
