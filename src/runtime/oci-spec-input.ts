@@ -1,4 +1,4 @@
-import type { OciDevice, OciDeviceRule, OciUser } from './oci-spec-types.ts'
+import type { OciDevice, OciDeviceRule, OciHooks, OciUser } from './oci-spec-types.ts'
 
 /** Everything `buildOciSpec` needs to know; all look-ups (users, devices, profiles, other containers) are done before. */
 export interface OciSpecInput {
@@ -36,6 +36,7 @@ export interface OciSpecInput {
   /** `c 1:3 rwm`, `a *:* rwm`, as in Docker's `--device-cgroup-rule`. */
   readonly deviceCgroupRules?: readonly string[]
   readonly annotations?: Readonly<Record<string, string>>
+  readonly hooks?: OciHooks
   readonly host: HostFacts
 }
 
@@ -74,6 +75,8 @@ export type SpecMount =
       /** `rprivate` by default; volumes as Docker mounts them have none. */
       readonly propagation?: string | undefined
       readonly recursive?: 'enabled' | 'disabled' | 'writable' | 'readonly' | undefined
+      /** In place of all that, for mounts that a vendor describes. */
+      readonly options?: readonly string[]
     }
   | {
       readonly kind: 'tmpfs'

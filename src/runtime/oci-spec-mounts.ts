@@ -71,6 +71,9 @@ function userMount(mount: SpecMount): OciMount {
   if (mount.kind === 'tmpfs') {
     return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options: tmpfsOptions(mount) }
   }
+  if (mount.options) {
+    return { destination: mount.target, type: 'bind', source: mount.source, options: mount.options }
+  }
   const recursive = mount.recursive ?? 'enabled'
   const readOnly = !mount.readOnly ? [] : recursive === 'readonly' ? ['ro', 'rro'] : ['ro']
   return {

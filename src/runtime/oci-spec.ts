@@ -74,6 +74,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
     ...(input.hostname === undefined ? {} : { hostname: input.hostname }),
     mounts: mountsOf(input, security.privileged),
     ...(input.annotations && Object.keys(input.annotations).length > 0 ? { annotations: input.annotations } : {}),
+    ...(input.hooks && Object.keys(input.hooks).length > 0 ? { hooks: input.hooks } : {}),
     linux: linuxOf(input, security, bounding),
   }
 }
