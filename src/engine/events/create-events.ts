@@ -2,6 +2,7 @@ import type { Database, Row } from '../state/database.ts'
 import type { EnginePaths } from '../state/paths.ts'
 import { watchDatabaseChanges } from './database-changes.ts'
 import type { EngineEvent, Events } from './types.ts'
+import { createWake } from './wake.ts'
 
 /** Events kept for those who ask for the past; Docker keeps 256. */
 const KEPT = 4096
@@ -65,38 +66,6 @@ function parse(row: Row): EngineEvent {
     action: row.action as string,
     actorId: row.actor_id as string,
     attributes: JSON.parse(row.attributes as string) as Record<string, string>,
-  }
-}
-
-interface Wake {
-  ring(): void
-  /** Settles at the next ring, at once if it rang since the last wait, after `timeoutMs`, or when `signal` aborts. */
-  wait(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void>
-}
-
-function createWake(): Wake {
-  let rang = false
-  let resume: (() => void) | undefined
-  return {
-    ring() {
-      rang = true
-      resume?.()
-    },
-    async wait(timeoutMs, signal) {
-      let timer: NodeJS.Timeout | undefined
-      const stop = (): void => resume?.()
-      if (!rang && !signal?.aborted) {
-        await new Promise<void>((resolve) => {
-          resume = resolve
-          signal?.addEventListener('abort', stop, { once: true })
-          if (timeoutMs !== undefined) timer = setTimeout(resolve, Math.min(timeoutMs + 1, 2 ** 31 - 1))
-        })
-      }
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', stop)
-      resume = undefined
-      rang = false
-    },
   }
 }
 
