@@ -164,7 +164,7 @@ export async function unpackTar(
   if (options.skeleton !== undefined) args.push('--skeleton', options.skeleton)
   if (options.maxBytes !== undefined) args.push('--max-bytes', String(options.maxBytes))
   if (options.maxEntries !== undefined) args.push('--max-entries', String(options.maxEntries))
-  if ('fd' in tar) {
+  if ('offset' in tar) {
     args.push('--offset', String(tar.offset), '--length', String(tar.length))
     const result = JSON.parse(await textOut(args, signal, tar.fd)) as RawSummary
     return { ...summary(result), standalone: result.standalone === true }
