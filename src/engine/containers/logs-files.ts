@@ -63,7 +63,7 @@ async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer
   for await (const chunk of chunks) yield Buffer.from(chunk)
 }
 
-const CHUNK_BYTES = 256 * 1024
+const CHUNK_BYTES = 128 * 1024
 
 /** Chunks are views of one buffer: they are void when the next one is asked for. */
 async function* readPlain(handle: FileHandle, offset: number): AsyncGenerator<Uint8Array> {

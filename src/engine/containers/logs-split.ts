@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { parseLogLine } from './logs-parse.ts'
 import type { LogLine } from './types.ts'
 
@@ -19,34 +20,37 @@ export function createLogSplitter(): LogSplitter {
   let rest: Buffer | undefined
   let skipping = 0
   let tooLong = false
+
+  const parse = (text: string, lines: LogLine[]): void => {
+    for (let start = 0, end = text.indexOf('\n'); end !== -1; start = end + 1, end = text.indexOf('\n', start)) {
+      if (skipping > 0) {
+        skipping--
+        continue
+      }
+      const line = parseLogLine(text, start, end)
+      if (line) lines.push(line)
+    }
+  }
   return {
     push(chunk) {
-      const last = chunk.lastIndexOf(NEWLINE)
       const bytes = view(chunk)
-      if (last === -1) {
-        rest = rest ? Buffer.concat([rest, bytes]) : Buffer.from(bytes)
-        if (rest.length > MAX_LINE_BYTES) {
-          rest = undefined
-          tooLong = true
-        }
-        return []
-      }
-      const text = rest
-        ? Buffer.concat([rest, bytes.subarray(0, last + 1)]).toString()
-        : bytes.toString('utf8', 0, last + 1)
-      rest = last + 1 < bytes.length ? Buffer.from(bytes.subarray(last + 1)) : undefined
       const lines: LogLine[] = []
-      for (let start = 0, end = text.indexOf('\n'); end !== -1; start = end + 1, end = text.indexOf('\n', start)) {
-        if (tooLong) {
+      let first = 0
+      if (rest || tooLong) {
+        first = bytes.indexOf(NEWLINE) + 1
+        if (first > 0 && rest) parse(decode(Buffer.concat([rest, bytes.subarray(0, first)])), lines)
+        if (first > 0) {
+          rest = undefined
           tooLong = false
-          continue
         }
-        if (skipping > 0) {
-          skipping--
-          continue
-        }
-        const line = parseLogLine(text, start, end)
-        if (line) lines.push(line)
+      }
+      const last = bytes.lastIndexOf(NEWLINE) + 1
+      if (last > first) parse(decode(bytes.subarray(first, last)), lines)
+      if (last < bytes.length && !tooLong) {
+        const unfinished = bytes.subarray(last)
+        rest = rest ? Buffer.concat([rest, unfinished]) : Buffer.from(unfinished)
+        tooLong = rest.length > MAX_LINE_BYTES
+        if (tooLong) rest = undefined
       }
       return lines
     },
@@ -58,6 +62,11 @@ export function createLogSplitter(): LogSplitter {
       skipping = lines
     },
   }
+}
+
+/** Most logs are ASCII, which needs no decoding. */
+function decode(bytes: Buffer): string {
+  return bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')
 }
 
 function view(chunk: Uint8Array): Buffer {
