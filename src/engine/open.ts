@@ -21,6 +21,7 @@ export interface OpenOptions {
  */
 export async function openEngine(options: OpenOptions): Promise<Engine> {
   const paths = enginePaths(options.env)
+  const isNew = !existsSync(paths.database)
   makeDirectories(paths)
   const db = openDatabase(paths.database)
   const events = createEvents(db, paths)
@@ -66,7 +67,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
       db[Symbol.dispose]()
     },
   }
-  await repairIfNeeded(engine, containers)
+  await repairIfNeeded(engine, containers, isNew)
   return engine
 }
 
@@ -78,15 +79,17 @@ function makeDirectories(paths: EnginePaths): void {
   }
 }
 
+type Repairable = ReturnType<typeof createContainers>
+
 /**
  * After a boot nothing of ours is in the kernel any more: bridges and rules are made again and whoever ran is recorded
  * as ended. Within one, only what containers left is looked at; the rest repairs itself where it is used.
  */
-async function repairIfNeeded(engine: Engine, containers: { needsRepair(): boolean }): Promise<void> {
+async function repairIfNeeded(engine: Engine, containers: Repairable, isNew: boolean): Promise<void> {
   const marker = `${engine.paths.run}/boot`
   const boot = bootId()
   if (readMarker(marker) !== boot) {
-    await engine.reconcile()
+    if (!isNew) await engine.reconcile()
     writeFileAtomic(marker, boot, { durable: false })
   } else if (containers.needsRepair()) {
     await containers.reconcile()

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import type { Readable } from 'node:stream'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
-import { diffUpper, type FsTarget, packTree, statPath, unpackTar } from '../../runtime/fs-worker.ts'
+import { diffUpper, type FsTarget, packTree, removePath, statPath, unpackTar } from '../../runtime/fs-worker.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import { accountFiles } from './accounts.ts'
 import { cleanPath } from './config.ts'
@@ -89,6 +89,24 @@ function assertWritable(stored: StoredContainer, path: string): void {
 async function ownerOf(context: ContainerContext, stored: StoredContainer): Promise<{ uid: number; gid: number }> {
   const { uid, gid } = resolveUser(stored.record.config.user, [], await accountFiles(context, stored))
   return { uid, gid }
+}
+
+/** Removes files and folders inside the root; those that are not there are no error. */
+export async function removeContainerPaths(
+  context: ContainerContext,
+  stored: StoredContainer,
+  paths: readonly string[],
+): Promise<void> {
+  const target = await fsTarget(context, stored)
+  for (const path of paths.map(cleanPath)) {
+    if (path === '/') throw new TcomposeError('INVALID', 'the root of a container cannot be removed')
+    assertWritable(stored, path)
+    try {
+      await removePath(target, path)
+    } catch (error) {
+      if (!isTcomposeError(error, 'NOT_FOUND')) throw error
+    }
+  }
 }
 
 export async function exportContainer(context: ContainerContext, stored: StoredContainer): Promise<Readable> {

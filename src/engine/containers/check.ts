@@ -1,8 +1,10 @@
 import { TcomposeError } from '../../base/errors.ts'
 import { buildOciSpec } from '../../runtime/oci-spec.ts'
+import { cdiNamesOf, isCdiName, resolveCdi } from '../../runtime/oci-spec-cdi.ts'
 import { resolveDevices } from '../../runtime/oci-spec-devices.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
 import { splitExtraHost } from './host-files.ts'
+import { readLogSpec } from './log-options.ts'
 import type { PlannedMount } from './mount-plan.ts'
 import type { ContainerSpec } from './spec.ts'
 import type { ContainerConfig } from './types.ts'
@@ -24,11 +26,6 @@ export function checkSpec(
       'INVALID',
       `Invalid container name (${spec.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
     )
-  }
-  if (spec.log && spec.log.driver !== 'json-file' && spec.log.driver !== 'local' && spec.log.driver !== 'none') {
-    throw new TcomposeError('UNSUPPORTED', `logging driver ${spec.log.driver} is not supported`, {
-      hint: 'use json-file, local or none',
-    })
   }
   if (spec.runtime && spec.runtime !== 'runc' && spec.runtime !== 'io.containerd.runc.v2') {
     throw new TcomposeError('UNSUPPORTED', `unknown or invalid runtime name: ${spec.runtime}`)
@@ -56,6 +53,12 @@ export function checkSpec(
       )
     }
   }
+  if (spec.autoRemove && spec.restart && spec.restart.name !== 'no') {
+    throw new TcomposeError('INVALID', "can't create 'AutoRemove' container with restart policy")
+  }
+  const named = (spec.devices ?? []).map((device) => device.source).filter(isCdiName)
+  resolveCdi([...named, ...cdiNamesOf(spec.gpus ?? [])])
+  readLogSpec(spec.log)
   dryRun(spec, config, mounts, instance)
 }
 
@@ -97,7 +100,7 @@ function dryRun(spec: ContainerSpec, config: ContainerConfig, mounts: readonly P
     network: spec.network.kind === 'host' ? { kind: 'host' } : { kind: 'own' },
     mounts: mounts.filter((mount) => mount.kind === 'tmpfs'),
     host: readHostFacts(),
-    devices: resolveDevices(spec.devices ?? []),
+    devices: resolveDevices((spec.devices ?? []).filter((device) => !isCdiName(device.source))),
     ...(spec.resources ? { resources: spec.resources } : {}),
     ...(spec.security ? { security: spec.security } : {}),
     ...(spec.sysctls ? { sysctls: spec.sysctls } : {}),

@@ -1,15 +1,20 @@
 import { TcomposeError } from '../../base/errors.ts'
 import { type ContainerContext, type ContainersDeps, createContext, emitContainer, lockContainer } from './deps.ts'
 import { matchesFilter, noSuchContainer, projectOf } from './filter.ts'
-import { observeContainer } from './observe.ts'
+import { isBroken, observeContainer } from './observe.ts'
 import { createContainerStore, type StoredContainer } from './store.ts'
 import type { Container, Containers } from './types.ts'
+
+export interface NeedsRepair {
+  /** Whether `reconcile` has something to mend; costs one query and a look at /proc for each running container. */
+  needsRepair(): boolean
+}
 
 /**
  * The containers of a state root. Reading the records needs nothing but the database; whatever does something is
  * loaded with the first call that does it.
  */
-export function createContainers(deps: ContainersDeps): Containers {
+export function createContainers(deps: ContainersDeps): Containers & NeedsRepair {
   const context = createContext(deps, createContainerStore(deps.db))
   const { store } = context
 
@@ -127,6 +132,10 @@ export function createContainers(deps: ContainersDeps): Containers {
       const { writeContainerArchive } = await import('./archive.ts')
       await writeContainerArchive(context, stored(ref), path, tar, options)
     },
+    async removePaths(ref, paths) {
+      const { removeContainerPaths } = await import('./archive.ts')
+      await removeContainerPaths(context, stored(ref), paths)
+    },
     async export(ref) {
       const { exportContainer } = await import('./archive.ts')
       return await exportContainer(context, stored(ref))
@@ -159,6 +168,7 @@ export function createContainers(deps: ContainersDeps): Containers {
       const started = await startContainer(context, found.id, { signal, again: true })
       return started ? byId(found.id) : undefined
     },
+    needsRepair: () => store.all().some((row) => isBroken(row, context.paths, context.boot)),
     async reconcile() {
       const { reconcileContainers } = await import('./reconcile.ts')
       await reconcileContainers(context)

@@ -6,7 +6,7 @@ import type { Image } from '../images/types.ts'
 import { checkSpec } from './check.ts'
 import { mergeConfig } from './config.ts'
 import { type ContainerContext, directoryOf, emitContainer, lockContainer } from './deps.ts'
-import { endpointNames } from './endpoints.ts'
+import { endpointNames, releaseEndpoints } from './endpoints.ts'
 import { planMounts } from './mount-plan.ts'
 import { makeMounts, releaseMounts } from './mounts.ts'
 import type { ContainerSpec } from './spec.ts'
@@ -65,8 +65,7 @@ export async function createContainer(
 /** Takes away what a create that did not end has made. Idempotent. */
 export async function discardContainer(context: ContainerContext, id: string): Promise<void> {
   const stored = context.store.byId(id)
-  const networks = await context.networks()
-  await networks.release(id)
+  await releaseEndpoints(context, id)
   await releaseMounts(context, id, stored?.record.mounts ?? [], { removeAnonymous: true })
   rmSync(directoryOf(context, id), { recursive: true, force: true })
   context.store.delete(id)

@@ -3,6 +3,7 @@ import { TcomposeError } from '../../base/errors.ts'
 import { isAlive } from '../../platform/process.ts'
 import { nativePath } from '../../runtime/native.ts'
 import { buildOciSpec, networkSysctls } from '../../runtime/oci-spec.ts'
+import { cdiNamesOf, isCdiName, resolveCdi } from '../../runtime/oci-spec-cdi.ts'
 import { resolveDevices } from '../../runtime/oci-spec-devices.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
 import type {
@@ -15,13 +16,14 @@ import { readRootFile } from '../../runtime/root-reader.ts'
 import type { LaunchRequest } from '../../runtime/shim-client.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import type { AttachRequest } from '../networks/types.ts'
-import { processEnv } from './config.ts'
+import { mergeEnv, processEnv } from './config.ts'
 import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
 import { logRequest } from './log-options.ts'
 import { planMounts } from './mount-plan.ts'
 import { startMounts } from './mounts.ts'
 import { writeNetworkFiles } from './network-files.ts'
 import { observe } from './observe.ts'
+import type { ContainerSpec } from './spec.ts'
 import type { StoredContainer } from './store.ts'
 
 /** Everything the shim needs for a container; reads its account files and writes its hosts, hostname and resolv.conf. */
@@ -46,26 +48,31 @@ export async function launchRequest(
   const namespaces = namespacesOf(context, stored)
   const hostname = hostnameOf(stored, networkHost)
   const files = await writeNetworkFiles(context, stored, { directory, hostname, sharedWith: networkHost?.id })
-  const devices = resolveDevices(spec.devices ?? [])
+  const byPath = resolveDevices((spec.devices ?? []).filter((device) => !isCdiName(device.source)))
+  const cdi = resolveCdi(cdiNames(spec))
   const input: OciSpecInput = {
     id,
     instance: context.paths.instance,
     rootPath: `${bundle}/rootfs`,
     readOnlyRootfs: spec.readOnlyRootfs ?? false,
     args: record.args,
-    env: processEnv(config, hostname, spec.tty ?? false),
+    env: mergeEnv(processEnv(config, hostname, spec.tty ?? false), cdi.env),
     cwd: config.workingDir,
-    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids, ...cdi.groups] },
     tty: spec.tty ?? false,
     ...(spec.init ? { initPath: nativePath('tcompose-shim') } : {}),
     ...(namespaces.uts?.kind === 'host' ? {} : { hostname }),
     domainname: config.domainname,
     network,
     namespaces,
-    mounts,
+    mounts: [...mounts, ...cdi.mounts],
+    hooks: cdi.hooks,
     files,
     shmSizeBytes: spec.shmSizeBytes,
-    devices,
+    devices: {
+      nodes: [...byPath.nodes, ...cdi.devices.nodes],
+      rules: [...byPath.rules, ...cdi.devices.rules],
+    },
     host: readHostFacts(),
     ...(spec.resources ? { resources: spec.resources } : {}),
     ...(spec.security ? { security: spec.security } : {}),
@@ -89,6 +96,12 @@ export async function launchRequest(
     dns: spec.network.kind === 'networks',
     images,
   }
+}
+
+/** All CDI devices a container asks for, by device name or request. @throws TcomposeError UNSUPPORTED */
+export function cdiNames(spec: ContainerSpec): readonly string[] {
+  const named = (spec.devices ?? []).map((device) => device.source).filter(isCdiName)
+  return [...named, ...cdiNamesOf(spec.gpus ?? [])]
 }
 
 /** The other container in `container:REF`, which must run. */

@@ -1,6 +1,8 @@
 import { TcomposeError } from '../../base/errors.ts'
 import { parseSizeBytes } from '../../base/size.ts'
+import type { LogRequest } from '../../runtime/shim-types.ts'
 import type { LogSpec } from './spec.ts'
+import type { StoredContainer } from './store.ts'
 
 /** How the shim is to write a container's log. */
 export type LogSettings =
@@ -16,7 +18,7 @@ export type LogSettings =
     }
 
 const KNOWN: Readonly<Record<'json-file' | 'local', ReadonlySet<string>>> = {
-  'json-file': new Set(['max-size', 'max-file', 'compress', 'labels', 'env', 'tag', 'mode', 'max-buffer-size']),
+  'json-file': new Set(['max-size', 'max-file', 'compress', 'labels', 'env', 'mode', 'max-buffer-size']),
   local: new Set(['max-size', 'max-file', 'compress', 'mode', 'max-buffer-size']),
 }
 
@@ -36,7 +38,7 @@ export function readLogSpec(log: LogSpec | undefined): LogSettings {
   const options = log?.options ?? {}
   for (const name of Object.keys(options)) {
     if (KNOWN[driver].has(name)) continue
-    const code = name === 'labels-regex' || name === 'env-regex' ? 'UNSUPPORTED' : 'INVALID'
+    const code = ['labels-regex', 'env-regex', 'tag'].includes(name) ? 'UNSUPPORTED' : 'INVALID'
     const why = code === 'UNSUPPORTED' ? 'is not supported' : `unknown log opt for ${driver} log driver`
     throw new TcomposeError(
       code,
@@ -61,6 +63,31 @@ export function readLogSpec(log: LogSpec | undefined): LogSettings {
     compress: options.compress === undefined ? local : options.compress === 'true',
     labels: list(options.labels),
     env: list(options.env),
+  }
+}
+
+/** What the shim is told of a container's log. */
+export function logRequest(stored: Pick<StoredContainer, 'record'>): LogRequest {
+  const { record } = stored
+  const settings = readLogSpec(record.spec.log)
+  if (settings.driver === 'none') return settings
+  const { maxSizeBytes, maxFiles, compress } = settings
+  const attrs: Record<string, string> = {}
+  for (const name of settings.labels) {
+    const value = record.labels[name]
+    if (value !== undefined) attrs[name] = value
+  }
+  for (const name of settings.env) {
+    const entry = record.config.env.find((each) => each.startsWith(`${name}=`))
+    if (entry !== undefined) attrs[name] = entry.slice(name.length + 1)
+  }
+  return {
+    driver: 'json-file',
+    path: record.logPath,
+    maxSizeBytes,
+    maxFiles,
+    compress,
+    ...(Object.keys(attrs).length > 0 ? { attrs } : {}),
   }
 }
 

@@ -33,7 +33,7 @@ export async function connectNetwork(context: ContainerContext, id: string, endp
         ports: [],
       })
       await using connection = await connectShim(bundleOf(context, id))
-      await connection.configure(interfaces)
+      await connection.configureInterfaces(interfaces)
     }
   } catch (error) {
     await networks.release(id, network.id)

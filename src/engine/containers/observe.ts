@@ -149,3 +149,11 @@ export function observeContainer(stored: StoredContainer, paths: EnginePaths, bo
 export function selfIdentity(): { readonly pid: number; readonly start: string } {
   return { pid: process.pid, start: processStart(process.pid) ?? '' }
 }
+
+/** Whether a look at record and /proc shows something that `reconcile` mends: an end nobody recorded, a step cut short. */
+export function isBroken(stored: StoredContainer, paths: EnginePaths, boot: string): boolean {
+  const { phase, holder, bootId } = stored.state
+  const held = holder !== undefined && bootId === boot && isAlive(holder)
+  if (phase && !held) return true
+  return observe(stored.state, bundleDir(paths, stored.id), boot).news !== 'none'
+}

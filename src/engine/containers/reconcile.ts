@@ -3,26 +3,13 @@ import { rm } from 'node:fs/promises'
 import { mapConcurrent } from '../../base/concurrency.ts'
 import { errnoOf, isTcomposeError } from '../../base/errors.ts'
 import { acquireLock, type Lock } from '../../platform/lock.ts'
-import { isAlive } from '../../platform/process.ts'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { discardContainer } from './create.ts'
 import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
-import { observe } from './observe.ts'
+import { isBroken } from './observe.ts'
 import { removeLocked } from './remove.ts'
 import { clearRun, settleLocked } from './settle.ts'
 import type { StoredContainer } from './store.ts'
-
-/** Whether a look at the records and /proc alone shows something that `reconcileContainers` would mend. */
-export function needsRepair(context: ContainerContext): boolean {
-  return context.store.all().some((stored) => isBroken(context, stored))
-}
-
-function isBroken(context: ContainerContext, stored: StoredContainer): boolean {
-  const { phase, holder } = stored.state
-  const held = holder !== undefined && stored.state.bootId === context.boot && isAlive(holder)
-  if (phase && !held) return true
-  return observe(stored.state, bundleOf(context, stored.id), context.boot).news !== 'none'
-}
 
 /**
  * Mends what killed processes left: ends nobody recorded, steps cut short, directories and bundles without a record.
@@ -34,7 +21,7 @@ export async function reconcileContainers(context: ContainerContext): Promise<vo
 }
 
 async function mend(context: ContainerContext, before: StoredContainer): Promise<void> {
-  if (!isBroken(context, before)) return
+  if (!isBroken(before, context.paths, context.boot)) return
   const lock = await tryLock(context, before.id)
   if (!lock) return
   await using _lock = lock

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { TcomposeError } from '../../base/errors.ts'
 import { discardContainer } from './create.ts'
 import { bundleOf, type ContainerContext, directoryOf, emitContainer, lockContainer } from './deps.ts'
+import { releaseEndpoints } from './endpoints.ts'
 import { releaseMounts } from './mounts.ts'
 import { observe, selfIdentity } from './observe.ts'
 import { settleLocked } from './settle.ts'
@@ -48,7 +49,7 @@ export async function removeLocked(
   const { id } = stored
   if (stored.state.phase === 'creating') return await discardContainer(context, id)
   context.store.setState(id, { ...stored.state, status: 'removing', phase: 'removing', holder: selfIdentity() })
-  await (await context.networks()).release(id)
+  await releaseEndpoints(context, id)
   await releaseMounts(context, id, stored.record.mounts, { removeAnonymous: options.volumes ?? false })
   for (const path of [directoryOf(context, id), bundleOf(context, id)]) await rm(path, { recursive: true, force: true })
   context.store.delete(id)

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { bundleOf, type ContainerContext, emitContainer, lockContainer } from './deps.ts'
+import { detachEndpoints } from './endpoints.ts'
 import { observe } from './observe.ts'
 import { removeLocked } from './remove.ts'
 import type { StoredContainer, StoredState } from './store.ts'
@@ -51,7 +52,7 @@ async function recordEnd(
   state: StoredState,
 ): Promise<StoredContainer | undefined> {
   const { id } = stored
-  await (await context.networks()).detach(id)
+  await detachEndpoints(context, id)
   context.db.transaction(() => {
     context.store.setState(id, state)
     context.db.run('DELETE FROM ports WHERE container_id = ?', id)
@@ -74,7 +75,7 @@ function ranFor(state: StoredState): { execDuration?: string } {
 /** Takes away what a run that never came to be, or has gone, left in the kernel and in `run`. */
 export async function clearRun(context: ContainerContext, id: string, bundle: string): Promise<void> {
   await destroyLeftover(bundle, context.paths.runcRoot)
-  await (await context.networks()).detach(id)
+  await detachEndpoints(context, id)
   context.db.run('DELETE FROM ports WHERE container_id = ?', id)
   rmSync(bundle, { recursive: true, force: true })
 }

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { isTcomposeError, messageOf, TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import { launchShim } from '../../runtime/shim-client.ts'
 import type { ContainerInterface } from '../networks/types.ts'
+import { connectWaiting } from './attach.ts'
 import { bundleOf, type ContainerContext, emitContainer, lockContainer } from './deps.ts'
 import { launchRequest } from './launch.ts'
 import { selfIdentity } from './observe.ts'
@@ -82,6 +83,7 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
         : []
     const startedAt = nowNano()
     context.store.setState(id, { ...starting, startedAt })
+    await connectWaiting(id, bundle)
     const { pid, pidStart } = await handle.start(interfaces, signal)
     context.store.setState(id, running(starting, { pid, pidStart, startedAt, again: options.again ?? false }, stored))
   } catch (error) {
