@@ -1,4 +1,5 @@
 import { isTcomposeError, messageOf, TcomposeError } from '../base/errors.ts'
+import type { MountSpec } from '../engine/containers/spec.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ExecuteOptions } from './execute.ts'
 import { runHook, runInit } from './hooks.ts'
@@ -27,8 +28,7 @@ export async function performAction(operation: Operation, engine: Engine, option
     case 'removeVolume':
       return removeVolume(action, engine, options, operation)
     case 'createContainer':
-      await engine.containers.create(action.spec, { id: action.id, signal })
-      return
+      return createContainer(action, engine, signal)
     case 'renameContainer':
       return engine.containers.rename(action.container.id, action.to)
     case 'startContainer':
@@ -70,6 +70,25 @@ export async function performAction(operation: Operation, engine: Engine, option
       await runProvider(action, { ...options, project: action.project })
       return
   }
+}
+
+/** Adds the mounts of the containers that `volumes_from` names, which were not known when the plan was made. */
+export async function createContainer(
+  action: Extract<Action, { kind: 'createContainer' }>,
+  engine: Engine,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const mounts: MountSpec[] = [...(action.spec.mounts ?? [])]
+  for (const from of action.volumesFrom ?? []) {
+    const source = await engine.containers.get(from.container)
+    for (const mount of source.mounts) {
+      if (mounts.some((one) => one.target === mount.target)) continue
+      const common = { target: mount.target, readOnly: from.readOnly || mount.readOnly }
+      if (mount.kind === 'volume') mounts.push({ kind: 'volume', source: mount.name, ...common })
+      else if (mount.kind === 'bind') mounts.push({ kind: 'bind', source: mount.source, ...common })
+    }
+  }
+  await engine.containers.create({ ...action.spec, mounts }, { id: action.id, signal })
 }
 
 /** What somebody else removed meanwhile is as gone as we wanted it. */

@@ -18,7 +18,13 @@ export type Action =
   | { readonly kind: 'disconnectContainer'; readonly container: Target; readonly network: Target }
   | { readonly kind: 'createVolume'; readonly spec: VolumeSpec }
   | { readonly kind: 'removeVolume'; readonly name: string; readonly inUse: 'warn' | 'fail' }
-  | { readonly kind: 'createContainer'; readonly id: string; readonly spec: ContainerSpec }
+  | {
+      readonly kind: 'createContainer'
+      readonly id: string
+      readonly spec: ContainerSpec
+      /** Containers whose mounts are added, as they are at that moment. */
+      readonly volumesFrom?: readonly { readonly container: string; readonly readOnly: boolean }[]
+    }
   | { readonly kind: 'renameContainer'; readonly container: Target; readonly to: string }
   | { readonly kind: 'startContainer'; readonly container: Target }
   | { readonly kind: 'stopContainer'; readonly container: Target; readonly timeoutSeconds: number | undefined }
@@ -95,6 +101,17 @@ export interface Operation {
   readonly afterFailure: 'run' | 'skip'
 }
 
+/** A container that the project has when the plan is done. */
+export interface PlannedContainer {
+  readonly id: string
+  readonly name: string
+  /** As log lines are marked: `web-1`. */
+  readonly shortName: string
+  readonly service: string
+  /** Whether it runs already and the plan leaves it alone. */
+  readonly running: boolean
+}
+
 /** A directed graph without cycles: every `dependsOn` names a smaller id. */
 export interface Plan {
   readonly project: string
@@ -102,6 +119,7 @@ export interface Plan {
   /** Things that are as they should be, for the progress display (`Container web-1 Running`). */
   readonly unchanged: readonly Display[]
   readonly warnings: readonly string[]
+  readonly containers: readonly PlannedContainer[]
 }
 
 /** `[1] -> #2 service:web:1, createContainer, no container`, one line per operation. */
@@ -122,6 +140,7 @@ export interface PlanBuilder {
   }): number
   note(display: Display): void
   warn(message: string): void
+  expect(container: PlannedContainer): void
   build(): Plan
 }
 
@@ -144,6 +163,7 @@ export function createPlanBuilder(project: string): PlanBuilder {
   const operations: Operation[] = []
   const unchanged: Display[] = []
   const warnings: string[] = []
+  const containers: PlannedContainer[] = []
   return {
     add(one) {
       const id = operations.length + 1
@@ -161,6 +181,7 @@ export function createPlanBuilder(project: string): PlanBuilder {
     },
     note: (display) => void unchanged.push(display),
     warn: (message) => void warnings.push(message),
-    build: () => ({ project, operations, unchanged, warnings }),
+    expect: (container) => void containers.push(container),
+    build: () => ({ project, operations, unchanged, warnings, containers }),
   }
 }

@@ -1,0 +1,132 @@
+import { sleep } from '../base/concurrency.ts'
+import type { Container } from '../engine/containers/types.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { PlannedContainer } from '../project/plan.ts'
+import type { LogPrinter } from '../ui/logs.ts'
+
+export interface ContainerExit {
+  readonly service: string
+  readonly name: string
+  readonly exitCode: number
+}
+
+export interface MonitorOptions {
+  readonly printer: LogPrinter
+  /** Whether the service's output is shown. */
+  readonly shows: (service: string) => boolean
+  /** Output before this time is not ours to show. */
+  readonly startedAt: string
+  readonly onFirstOutput: () => void
+}
+
+/** Follows containers: prints what they write and how they end. */
+export interface Monitor {
+  add(container: PlannedContainer): void
+  /** Settles when every container that is shown has ended for good. */
+  ended(): Promise<void>
+  firstExit(matches: (exit: ContainerExit) => boolean): Promise<ContainerExit>
+  /** Of a service's container that ended first. */
+  exitCodeOf(service: string): number | undefined
+}
+
+export function createMonitor(engine: Engine, options: MonitorOptions): Monitor {
+  const followed = new Map<string, Promise<void>>()
+  const shown = new Set<string>()
+  const exits: ContainerExit[] = []
+  const listeners = new Set<(exit: ContainerExit) => void>()
+
+  const report = (exit: ContainerExit): void => {
+    exits.push(exit)
+    for (const listener of listeners) listener(exit)
+  }
+
+  const follow = async (planned: PlannedContainer): Promise<void> => {
+    const visible = options.shows(planned.service)
+    let since = options.startedAt
+    for (;;) {
+      if (visible) since = await printOutput(planned, since)
+      const status = await engine.containers.wait(planned.id).catch(() => undefined)
+      const container = await engine.containers.find(planned.id)
+      if (!status || !container) return
+      const again = willRestart(container)
+      if (visible) {
+        options.onFirstOutput()
+        options.printer.status(planned.shortName, `exited with code ${status.exitCode}${again ? ' (restarting)' : ''}`)
+      }
+      report({ service: planned.service, name: planned.name, exitCode: status.exitCode })
+      if (!again || !(await runsAgain(container))) return
+    }
+  }
+
+  const printOutput = async (planned: PlannedContainer, since: string): Promise<string> => {
+    let last = since
+    try {
+      for await (const line of engine.containers.logs(planned.id, { follow: true, since })) {
+        if (line.time <= last && line.time < since) continue
+        last = line.time
+        options.onFirstOutput()
+        const wait = options.printer.write(planned.shortName, line.stream, line.text, line.time)
+        if (wait) await wait
+      }
+    } catch (error) {
+      if (await engine.containers.find(planned.id)) throw error
+    }
+    return last
+  }
+
+  /** A restart policy brings it back, sooner or later; somebody may stop or remove it meanwhile. */
+  const runsAgain = async (before: Container): Promise<boolean> => {
+    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, 250)) {
+      await sleep(pauseMs)
+      const now = await engine.containers.find(before.id)
+      if (!now || now.state.status === 'dead' || now.state.stoppedByUser) return false
+      if (now.state.startedAt !== before.state.startedAt) return true
+      if (now.state.status === 'exited' && !willRestart(now)) return false
+    }
+  }
+
+  return {
+    add(planned) {
+      if (followed.has(planned.id)) return
+      if (options.shows(planned.service)) shown.add(planned.id)
+      const work = follow(planned)
+      work.catch(() => {})
+      followed.set(planned.id, work)
+    },
+    async ended() {
+      const ids = shown.size > 0 ? [...shown] : [...followed.keys()]
+      await Promise.all(ids.map((id) => followed.get(id)))
+    },
+    firstExit: (matches) =>
+      new Promise((resolve) => {
+        const found = exits.find(matches)
+        if (found) return resolve(found)
+        const listener = (exit: ContainerExit): void => {
+          if (!matches(exit)) return
+          listeners.delete(listener)
+          resolve(exit)
+        }
+        listeners.add(listener)
+      }),
+    exitCodeOf: (service) => exits.find((one) => one.service === service)?.exitCode,
+  }
+}
+
+/** Whether the restart policy starts a container again that has just ended. */
+export function willRestart(container: Container): boolean {
+  const policy = container.spec.restart
+  const { state } = container
+  if (state.status === 'restarting' || state.status === 'running') return true
+  if (!policy || state.stoppedByUser) return false
+  switch (policy.name) {
+    case 'no':
+      return false
+    case 'always':
+    case 'unless-stopped':
+      return true
+    case 'on-failure': {
+      const most = policy.maximumRetryCount ?? 0
+      return state.exitCode !== 0 && (most === 0 || state.restartCount < most)
+    }
+  }
+}
