@@ -20,8 +20,11 @@ export interface Observation {
   readonly shimKilled: boolean
 }
 
-/** Looks at /proc and one small file for a container that the record holds for live; at nothing for the others. */
-export function observe(stored: StoredState, bundle: string, boot: string): Observation {
+/**
+ * Looks at /proc and one small file for a container that the record holds for live; at nothing for the others.
+ * `locked`: the caller holds the container's lock, so that no start can be under way any more.
+ */
+export function observe(stored: StoredState, bundle: string, boot: string, locked = false): Observation {
   const starting = stored.phase === 'starting'
   if (!starting && stored.status !== 'running' && stored.status !== 'paused') {
     return { state: stored, news: 'none', shimKilled: false }
@@ -41,8 +44,9 @@ export function observe(stored: StoredState, bundle: string, boot: string): Obse
     }
     return { state, news: 'ended', shimKilled: false }
   }
-  if (shimLives) return starting ? observeStarting(stored, bundle) : { state: stored, news: 'none', shimKilled: false }
-  if (starting) return observeCutShort(stored, bundle, sameBoot)
+  if (shimLives)
+    return starting ? observeStarting(stored, bundle, locked) : { state: stored, news: 'none', shimKilled: false }
+  if (starting) return observeCutShort(stored, bundle, sameBoot, locked)
   return {
     state: {
       ...ended(stored),
@@ -56,9 +60,10 @@ export function observe(stored: StoredState, bundle: string, boot: string): Obse
 }
 
 /** A start is under way, or its process was killed after the container ran. */
-function observeStarting(stored: StoredState, bundle: string): Observation {
+function observeStarting(stored: StoredState, bundle: string, locked: boolean): Observation {
   const pid = readPid(bundle)
-  if (pid === undefined) return { state: withStatus(stored), news: 'none', shimKilled: false }
+  if (pid === undefined)
+    return locked ? aborted(stored) : { state: withStatus(stored), news: 'none', shimKilled: false }
   const { phase: _, holder, before: __, ...rest } = stored
   const state: StoredState = {
     ...rest,
@@ -67,24 +72,26 @@ function observeStarting(stored: StoredState, bundle: string): Observation {
     pidStart: pid.start,
     startedAt: stored.startedAt,
   }
-  const held = holder !== undefined && isAlive(holder)
+  const held = !locked && holder !== undefined && isAlive(holder)
   return { state, news: held ? 'none' : 'running', shimKilled: false }
 }
 
-function observeCutShort(stored: StoredState, bundle: string, sameBoot: boolean): Observation {
+function observeCutShort(stored: StoredState, bundle: string, sameBoot: boolean, locked: boolean): Observation {
   const { holder } = stored
-  const held = sameBoot && holder !== undefined && isAlive(holder)
-  const state = withStatus(stored)
-  if (held) return { state, news: 'none', shimKilled: false }
-  const { phase: _, holder: __, before: ___, ...rest } = state
+  const held = !locked && sameBoot && holder !== undefined && isAlive(holder)
+  if (held) return { state: withStatus(stored), news: 'none', shimKilled: false }
   const ran = sameBoot && readPid(bundle) !== undefined
-  if (!ran)
-    return { state: { ...rest, shimPid: 0, shimStart: '', pid: 0, pidStart: '' }, news: 'aborted', shimKilled: false }
+  if (!ran) return aborted(stored)
   return {
     state: { ...ended(stored), exitCode: 137, error: 'its shim was killed', finishedAt: nowNano() },
     news: 'ended',
     shimKilled: true,
   }
+}
+
+function aborted(stored: StoredState): Observation {
+  const { phase: _, holder: __, before: ___, ...rest } = withStatus(stored)
+  return { state: { ...rest, shimPid: 0, shimStart: '', pid: 0, pidStart: '' }, news: 'aborted', shimKilled: false }
 }
 
 /** Until it runs, a container that is being started shows what it was before. */

@@ -5,10 +5,10 @@ import { errnoOf, isTcomposeError } from '../../base/errors.ts'
 import { acquireLock, type Lock } from '../../platform/lock.ts'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { discardContainer } from './create.ts'
-import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
+import { type ContainerContext, directoryOf } from './deps.ts'
 import { isBroken } from './observe.ts'
 import { removeLocked } from './remove.ts'
-import { clearRun, settleLocked } from './settle.ts'
+import { settleLocked } from './settle.ts'
 import type { StoredContainer } from './store.ts'
 
 /**
@@ -35,17 +35,7 @@ async function mend(context: ContainerContext, before: StoredContainer): Promise
       return await removeLocked(context, stored, { volumes: stored.record.spec.autoRemove ?? false })
     default:
       await settleLocked(context, id)
-      await undoUnstarted(context, id)
   }
-}
-
-/** A start that was cut short before its shim was noted: nothing ran, but addresses and a bundle may be there. */
-async function undoUnstarted(context: ContainerContext, id: string): Promise<void> {
-  const stored = context.store.byId(id)
-  if (stored?.state.phase !== 'starting') return
-  const { phase: _, holder: __, before, ...rest } = stored.state
-  await clearRun(context, id, bundleOf(context, id))
-  context.store.setState(id, { ...rest, status: before ?? 'created', shimPid: 0, shimStart: '' })
 }
 
 async function dropOrphans(context: ContainerContext): Promise<void> {

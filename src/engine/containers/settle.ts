@@ -28,7 +28,7 @@ export async function settleLocked(context: ContainerContext, id: string): Promi
   const stored = context.store.byId(id)
   if (!stored) return undefined
   const bundle = bundleOf(context, id)
-  const seen = observe(stored.state, bundle, context.boot)
+  const seen = observe(stored.state, bundle, context.boot, true)
   switch (seen.news) {
     case 'none':
       return stored
