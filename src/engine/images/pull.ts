@@ -1,7 +1,212 @@
-import { TcomposeError } from '../../base/errors.ts'
+import { createLimiter } from '../../base/concurrency.ts'
+import { type Digest, shortId } from '../../base/digest.ts'
+import { isTcomposeError, TcomposeError, throwIfAborted } from '../../base/errors.ts'
+import {
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '../../base/reference.ts'
+import { acquireLock } from '../../platform/lock.ts'
+import { decompressed } from '../content/compression.ts'
+import { downloadResumably } from '../content/partial.ts'
+import { chainIds } from '../layers/chain.ts'
+import type { Layer, UnpackedLayer } from '../layers/types.ts'
+import { connectRepository } from '../registry/connect.ts'
+import type { FetchedManifest, RepositoryClient } from '../registry/types.ts'
+import { recordBlob } from './blob-sources.ts'
 import type { ImageStore } from './images.ts'
+import {
+  choosePlatform,
+  type Descriptor,
+  formatPlatform,
+  hostPlatform,
+  type Platform,
+  parseManifest,
+  parsePlatform,
+} from './manifest.ts'
+import { parseConfig } from './records.ts'
 import type { Image, PullOptions } from './types.ts'
 
-export async function pullImage(_store: ImageStore, ref: string, _options: PullOptions): Promise<Image> {
-  throw new TcomposeError('UNSUPPORTED', `pulling ${ref}: registries are not supported yet`)
+const PARALLEL = 4
+const PROGRESS_MS = 100
+
+/**
+ * Pulls an image. Layers that are here are not fetched; those that another process is fetching are waited for. Nothing
+ * becomes visible before everything is here and checked.
+ */
+export async function pullImage(store: ImageStore, ref: string, options: PullOptions): Promise<Image> {
+  const reference = withDefaultTag(parseReference(ref))
+  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
+  const { env } = store
+  const { client, result: top } = await connectRepository(
+    reference,
+    { env, action: 'pull', insecure: options.insecure, signal: options.signal },
+    (candidate) => candidate.manifest(reference.digest ?? (reference.tag as string)),
+  )
+  await using _client = client
+  const manifest = await imageManifest(client, top, platform, familiarReference(reference))
+  const names = namesFor(reference, top.digest)
+  const present = store.records.byId(manifest.config.digest)
+  if (present) {
+    store.db.transaction(() => {
+      for (const name of names) store.records.tag(name, present.id)
+    })
+    store.db.flush()
+    options.emit({ id: ref, status: 'done', text: 'Image is up to date' })
+    return store.records.byId(present.id) as Image
+  }
+  const config = await client.smallBlob(manifest.config)
+  const diffIds = parseConfig(config).rootfs.diff_ids
+  if (diffIds.length !== manifest.layers.length) {
+    throw new TcomposeError(
+      'CORRUPT',
+      `${ref}: the manifest has ${manifest.layers.length} layers, the config ${diffIds.length}`,
+    )
+  }
+  const layers = await pullLayers(store, client, manifest.layers, diffIds, ref, options)
+  const id = await store.register(config, layers, names)
+  return store.records.byId(id) as Image
+}
+
+/** The tag and the digest by which the image is known from now on. */
+function namesFor(reference: Reference, digest: Digest): readonly string[] {
+  const byDigest = formatReference({ ...reference, tag: undefined, digest })
+  return reference.digest === undefined ? [formatReference(reference), byDigest] : [byDigest]
+}
+
+/** Follows indexes to the manifest for a platform. */
+async function imageManifest(
+  client: RepositoryClient,
+  top: FetchedManifest,
+  platform: Platform,
+  shown: string,
+): Promise<{ readonly config: Descriptor; readonly layers: readonly Descriptor[] }> {
+  let fetched = top
+  for (let depth = 0; depth < 4; depth++) {
+    const document = parseManifest(fetched.bytes, shown)
+    if (document.kind === 'manifest') return document
+    const chosen = choosePlatform(document.manifests, platform)
+    if (!chosen) {
+      const offered = document.manifests.flatMap((each) => (each.platform ? [formatPlatform(each.platform)] : []))
+      throw new TcomposeError(
+        'NOT_FOUND',
+        `no matching manifest for ${formatPlatform(platform)} in the manifest list entries of ${shown}`,
+        {
+          hint: `there are: ${offered.filter((name) => !name.startsWith('unknown/')).join(', ') || 'none'}`,
+        },
+      )
+    }
+    fetched = await client.manifest(chosen.digest)
+  }
+  throw new TcomposeError('INVALID', `${shown}: its indexes are nested too deeply`)
+}
+
+async function pullLayers(
+  store: ImageStore,
+  client: RepositoryClient,
+  descriptors: readonly Descriptor[],
+  diffIds: readonly Digest[],
+  ref: string,
+  options: PullOptions,
+): Promise<readonly Layer[]> {
+  const chains = chainIds(diffIds)
+  const limiter = createLimiter(PARALLEL)
+  const abort = new AbortController()
+  const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal
+  await using stack = new AsyncDisposableStack()
+  const report = (index: number, text: string, rest: { current?: number; total?: number; done?: boolean } = {}) =>
+    options.emit({
+      id: shortId((descriptors[index] as Descriptor).digest),
+      parentId: ref,
+      status: rest.done ? 'done' : 'working',
+      text,
+      ...(rest.current === undefined ? {} : { current: rest.current, total: rest.total ?? 0 }),
+    })
+  for (const index of descriptors.keys()) report(index, 'Pulling fs layer')
+
+  /** The layer, or what was unpacked of one that needs its parents. */
+  const fetchLayer = async (index: number): Promise<Layer | UnpackedLayer> => {
+    const [diffId, chain] = [diffIds[index] as Digest, chains[index] as Digest]
+    const here = store.layers.find(diffId, chain)
+    if (here) {
+      report(index, 'Already exists', { done: true })
+      return here
+    }
+    report(index, 'Waiting')
+    await using _lock = await acquireLock(store.db.secret, `layer/${diffId}`, { signal })
+    const meanwhile = store.layers.find(diffId, chain)
+    if (meanwhile) {
+      report(index, 'Already exists', { done: true })
+      return meanwhile
+    }
+    throwIfAborted(signal)
+    const descriptor = descriptors[index] as Descriptor
+    const unpacked = stack.use(
+      await downloadLayer(
+        store,
+        client,
+        descriptor,
+        (text, current) => {
+          report(index, text, { current, total: descriptor.size })
+        },
+        signal,
+      ),
+    )
+    if (unpacked.diffId !== diffId) {
+      throw new TcomposeError('CORRUPT', `layer ${descriptor.digest} does not unpack to ${diffId}, as the config says`)
+    }
+    recordBlob(store.db, { descriptor, diffId, domain: client.reference.domain, path: client.reference.path })
+    return unpacked.standalone ? await store.layers.adopt(unpacked, [], signal) : unpacked
+  }
+
+  const fetches = diffIds.map((_, index) => limiter.run(() => fetchLayer(index)))
+  for (const fetch of fetches) fetch.catch((error: unknown) => abort.abort(error))
+  try {
+    const layers: Layer[] = []
+    for (const [index, fetch] of fetches.entries()) {
+      const fetched = await fetch
+      // A layer that was the bottom of an image may need adopting here, and may be there already.
+      const known = store.layers.find(diffIds[index] as Digest, chains[index] as Digest)
+      layers.push(known ?? ('directory' in fetched ? fetched : await store.layers.adopt(fetched, layers, signal)))
+      report(index, 'Pull complete', { done: true })
+    }
+    return layers
+  } catch (error) {
+    abort.abort(error)
+    // What was begun ends before its temporary directories go; the first real failure is the one that is told.
+    const outcomes = await Promise.allSettled(fetches)
+    const reasons = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))
+    throw reasons.find((reason) => !isTcomposeError(reason, 'CANCELED')) ?? error
+  }
+}
+
+async function downloadLayer(
+  store: ImageStore,
+  client: RepositoryClient,
+  descriptor: Descriptor,
+  report: (text: string, current: number) => void,
+  signal: AbortSignal,
+): Promise<UnpackedLayer> {
+  if (/foreign|nondistributable/.test(descriptor.mediaType)) {
+    throw new TcomposeError(
+      'UNSUPPORTED',
+      `layer ${descriptor.digest} must be fetched from elsewhere, which is not supported`,
+    )
+  }
+  let shownAt = 0
+  const bytes = downloadResumably(store.paths, {
+    digest: descriptor.digest,
+    size: descriptor.size,
+    fetch: (offset) => client.blob(descriptor, offset),
+    onProgress(current) {
+      const now = Date.now()
+      if (now - shownAt < PROGRESS_MS && current < descriptor.size) return
+      shownAt = now
+      report(current < descriptor.size ? 'Downloading' : 'Extracting', current)
+    },
+  })
+  const { stream } = await decompressed(bytes)
+  return await store.layers.unpack(stream, signal)
 }
