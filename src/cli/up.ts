@@ -45,7 +45,7 @@ export async function converge(
   project: Project,
   services: readonly string[],
   options: UpOptions,
-  phase: { readonly start: boolean; readonly wait: boolean },
+  phase: { readonly start: boolean; readonly wait: boolean; readonly oneOff?: string },
 ): Promise<Convergence> {
   checkChoice(options.pull, POLICIES, '--pull')
   const { emit } = session.dryRun ? { emit: silent } : await session.progress()
@@ -72,6 +72,7 @@ export async function converge(
     timeoutSeconds: options.timeout,
     start: phase.start,
     wait: phase.wait,
+    oneOff: phase.oneOff,
     separator: session.globals.compatibility ? '_' : '-',
     dryRun: session.dryRun,
     insecureRegistries: session.globals.insecureRegistries,

@@ -21,6 +21,8 @@ export interface ConvergeOptions extends ImageOptions {
   readonly timeoutSeconds?: number | undefined
   readonly start?: boolean
   readonly wait?: boolean
+  /** See `ReconcileOptions.oneOff`. */
+  readonly oneOff?: string | undefined
   readonly separator?: Separator
   /** Nothing is pulled, built or provided; the plan is made from what is there. */
   readonly dryRun?: boolean
@@ -53,6 +55,7 @@ export async function planConvergence(project: Project, engine: Engine, options:
     timeoutSeconds: options.timeoutSeconds,
     start: options.start ?? true,
     wait: options.wait ?? false,
+    oneOff: options.oneOff,
     separator: options.separator ?? '-',
     recreateVolumes,
     newId: randomId,

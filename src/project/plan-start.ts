@@ -188,6 +188,13 @@ function initSpec(
   }
 }
 
+/** What a service waits for, without starting it. */
+export function planDependencyWaits(state: PlanState, name: string): void {
+  const service = state.project.services[name]
+  if (!service) return
+  for (const one of dependenciesOf(state.project, service)) waitsOn(state, one.service, one.condition, one.required)
+}
+
 /** The waits of `--wait`: everything runs or is healthy; what others wait for to end has ended. */
 export function planWaits(state: PlanState, order: readonly string[]): void {
   const oneShots = new Set(

@@ -7,7 +7,7 @@ import { createPlanBuilder, type Plan, type PlanBuilder, type Target } from './p
 import { planNetworks, reattachRemaining } from './plan-networks.ts'
 import { planOrphans } from './plan-orphans.ts'
 import { planService } from './plan-service.ts'
-import { planStart, planWaits } from './plan-start.ts'
+import { planDependencyWaits, planStart, planWaits } from './plan-start.ts'
 import { planVolumes } from './plan-volumes.ts'
 import type { RecreatePolicy } from './recreate-reason.ts'
 
@@ -24,6 +24,11 @@ export interface ReconcileOptions {
   readonly start?: boolean
   /** Wait at the end until everything runs or is healthy. */
   readonly wait?: boolean
+  /**
+   * The service of a `run`: its networks and volumes are made and its dependencies started and waited for, its own
+   * containers are left as they are.
+   */
+  readonly oneOff?: string | undefined
   readonly separator?: Separator
   /** Names of volumes whose definition changed and that the user agreed to lose. */
   readonly recreateVolumes?: ReadonlySet<string>
@@ -90,11 +95,12 @@ export function reconcile(project: Project, observed: Observed, options: Reconci
   planOrphans(state)
   planNetworks(state)
   planVolumes(state)
-  const order = startOrder(project).filter((name) => !project.services[name]?.provider)
+  const order = startOrder(project).filter((name) => !project.services[name]?.provider && name !== options.oneOff)
   for (const name of order) planService(state, name)
   if (options.start !== false) {
     for (const name of order) planStart(state, name)
   }
+  if (options.oneOff !== undefined) planDependencyWaits(state, options.oneOff)
   reattachRemaining(state)
   if (options.wait) planWaits(state, order)
   return state.builder.build()
