@@ -1,6 +1,6 @@
 import type { Digest } from '../../base/digest.ts'
+import type { Descriptor } from '../content/manifest.ts'
 import type { Database } from '../state/database.ts'
-import type { Descriptor } from './manifest.ts'
 
 /** Where a compressed form of a layer is known to be: what a push need not send again. */
 export interface KnownBlob {

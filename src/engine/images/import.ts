@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
 import { decompressed } from '../content/compression.ts'
+import { hostPlatform, parsePlatform } from '../content/manifest.ts'
 import type { ImageStore } from './images.ts'
-import { hostPlatform, parsePlatform } from './manifest.ts'
 import type { Image, ImageConfig, Images } from './types.ts'
 
 /** An image of one layer: the root file system in a tar, whatever it is compressed with. */

@@ -5,10 +5,10 @@ import { TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import type { Emit } from '../../base/progress.ts'
 import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
 import { decompressed, detectCompression } from '../content/compression.ts'
+import { choosePlatform, type Descriptor, hostPlatform, parseManifest } from '../content/manifest.ts'
 import { chainIds } from '../layers/chain.ts'
 import type { Layer, Layers, UnpackedLayer } from '../layers/types.ts'
 import { type ArchiveEntry, type IndexedArchive, indexArchive, streamArchive } from './archive.ts'
-import { choosePlatform, type Descriptor, hostPlatform, parseManifest } from './manifest.ts'
 import { parseConfig } from './records.ts'
 
 const MAX_DOCUMENT = 16 << 20

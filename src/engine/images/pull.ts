@@ -10,13 +10,6 @@ import {
 } from '../../base/reference.ts'
 import { acquireLock } from '../../platform/lock.ts'
 import { decompressed } from '../content/compression.ts'
-import { downloadResumably } from '../content/partial.ts'
-import { chainIds } from '../layers/chain.ts'
-import type { Layer, UnpackedLayer } from '../layers/types.ts'
-import { connectRepository } from '../registry/connect.ts'
-import type { FetchedManifest, RepositoryClient } from '../registry/types.ts'
-import { recordBlob } from './blob-sources.ts'
-import type { ImageStore } from './images.ts'
 import {
   choosePlatform,
   type Descriptor,
@@ -25,7 +18,14 @@ import {
   type Platform,
   parseManifest,
   parsePlatform,
-} from './manifest.ts'
+} from '../content/manifest.ts'
+import { downloadResumably } from '../content/partial.ts'
+import { chainIds } from '../layers/chain.ts'
+import type { Layer, UnpackedLayer } from '../layers/types.ts'
+import { connectRepository } from '../registry/connect.ts'
+import type { FetchedManifest, RepositoryClient } from '../registry/types.ts'
+import { recordBlob } from './blob-sources.ts'
+import type { ImageStore } from './images.ts'
 import { parseConfig } from './records.ts'
 import type { Image, PullOptions } from './types.ts'
 

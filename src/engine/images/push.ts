@@ -4,12 +4,12 @@ import { mapConcurrent } from '../../base/concurrency.ts'
 import { type Digest, digestOf, shortId } from '../../base/digest.ts'
 import { TcomposeError } from '../../base/errors.ts'
 import { formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
+import { type Descriptor, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../content/manifest.ts'
 import type { Layer } from '../layers/types.ts'
 import { connectRepository } from '../registry/connect.ts'
 import type { RepositoryClient } from '../registry/types.ts'
 import { knownBlobs, recordBlob } from './blob-sources.ts'
 import type { ImageStore } from './images.ts'
-import { type Descriptor, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from './manifest.ts'
 import type { Images } from './types.ts'
 
 const PARALLEL = 3

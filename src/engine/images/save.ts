@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { type Digest, digestOf, hexOf } from '../../base/digest.ts'
 import { familiarName, familiarReference, parseReference, withDefaultTag } from '../../base/reference.ts'
+import { type Descriptor, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../content/manifest.ts'
 import type { Layer } from '../layers/types.ts'
 import type { ImageStore } from './images.ts'
-import { type Descriptor, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from './manifest.ts'
 import type { Image } from './types.ts'
 
 const BLOCK = 512

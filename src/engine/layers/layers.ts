@@ -42,7 +42,7 @@ interface NewLayer {
 
 /*
  * On disk: `<layers>/<id>` is the directory, `<id>.tar` the skeleton of the archive it came from (none for layers made
- * here: packing them gives their archive), `<id>.new` says in which boot it was made, until it has reached the disk.
+ * here: packing them gives their archive), `<id>.tar.dup` payloads that the archive gives and replaces, `<id>.new` says in which boot it was made, until it has reached the disk.
  */
 export function createLayers({ db, paths }: { readonly db: Database; readonly paths: EnginePaths }): Layers {
   let lease: Lease | undefined
@@ -82,7 +82,10 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       mkdirSync(paths.layers, { recursive: true, mode: 0o700 })
       const id = randomHex(8)
       writeFileSync(`${paths.layers}/${id}.new`, bootId())
-      if (layer.skeleton !== undefined) renameSync(layer.skeleton, `${paths.layers}/${id}.tar`)
+      if (layer.skeleton !== undefined) {
+        renameSync(layer.skeleton, `${paths.layers}/${id}.tar`)
+        if (existsSync(`${layer.skeleton}.dup`)) renameSync(`${layer.skeleton}.dup`, `${paths.layers}/${id}.tar.dup`)
+      }
       renameSync(layer.directory, `${paths.layers}/${id}`)
       db.run(
         'INSERT INTO layers (key, diff_id, directory, size, record) VALUES (?, ?, ?, ?, ?)',
@@ -248,7 +251,7 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       await verifyAfterCrash()
       const orphans = db.transaction(() => {
         const known = new Set(db.all('SELECT directory FROM layers').map((row) => String(row.directory)))
-        return namesIn(paths.layers).filter((name) => !known.has(name.replace(/\.(tar|new)$/, '')))
+        return namesIn(paths.layers).filter((name) => !known.has(name.replace(/\.(tar|tar\.dup|new)$/, '')))
       })
       await removeTree(orphans.map((name) => `${paths.layers}/${name}`))
     },
@@ -303,7 +306,7 @@ function recordOf(row: Row): LayerRecord {
 }
 
 function filesOf(layer: Layer): string[] {
-  return [layer.directory, `${layer.directory}.tar`, `${layer.directory}.new`]
+  return [layer.directory, `${layer.directory}.tar`, `${layer.directory}.tar.dup`, `${layer.directory}.new`]
 }
 
 function chainOn(parents: readonly Layer[], diffId: Digest): Digest {

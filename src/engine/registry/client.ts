@@ -3,7 +3,7 @@ import { sleep } from '../../base/concurrency.ts'
 import { createDigester, type Digest, digestOf, isDigest } from '../../base/digest.ts'
 import { TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import { familiarName, type Reference } from '../../base/reference.ts'
-import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../images/manifest.ts'
+import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../content/manifest.ts'
 import { createAuthorizer } from './authorizer.ts'
 import { registryError } from './errors.ts'
 import {

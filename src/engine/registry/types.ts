@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../../base/digest.ts'
 import type { Reference } from '../../base/reference.ts'
-import type { Descriptor } from '../images/manifest.ts'
+import type { Descriptor } from '../content/manifest.ts'
 
 export interface Credentials {
   readonly username: string

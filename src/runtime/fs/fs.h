@@ -115,6 +115,19 @@ struct skeleton *skeleton_open(const char *path);
 /* Fills as much of `data` as there is. */
 size_t skeleton_read(struct skeleton *, uint8_t *data, size_t size);
 
+/* ---- stash.c: payloads that a later entry of the same archive replaced ---- */
+struct stash {
+    int beside, directory;
+    char *name;
+    struct set counts, linked; /* `linked`: paths made by hard links */
+};
+void stash_prepare(struct stash *, const char *skeleton);
+/* Puts the payloads of what is about to be removed aside. */
+void stash_replaced(struct stash *, int parent, const char *base, const char *path);
+void stash_open(struct stash *, const char *skeleton);
+/* The next replaced payload of a path, or -1 when the one that stayed is meant. */
+int stash_take(struct stash *, const char *path);
+
 /* ---- tar-read.c ---- */
 struct xattr { char *name; uint8_t *value; size_t size; };
 struct entry {

@@ -232,6 +232,8 @@ void verb_assemble(const struct options *options) {
     tar_open(&tar, options);
     tar.max_bytes = 0;
     tar.source = skeleton_open(options->skeleton);
+    struct stash stash = {0};
+    stash_open(&stash, options->skeleton);
     int root = enter_target(options);
     tar.echo = &output;
     const struct entry *entry;
@@ -245,7 +247,8 @@ void verb_assemble(const struct options *options) {
         if (is_marker(path, base)) {
             tar.payload_to_skeleton = true;
         } else {
-            int fd = open_in(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+            int fd = stash_take(&stash, path);
+            if (fd < 0) fd = open_in(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
             if (fd < 0) fail(EXIT_BAD_INPUT, "entry %s: the layer has lost it", entry->name);
             output_file(&output, fd, entry->size, entry->name);
             close(fd);

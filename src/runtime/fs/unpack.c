@@ -13,6 +13,7 @@ struct unpack {
     int parent;
     bool parent_gives_group; /* its set-group-id bit hands its group to what is made in it */
     struct set implicit; /* directories made without being listed */
+    struct stash stash;
     struct set made; /* mode merged: what this layer put there survives its own opaque markers */
     struct times *times;
     size_t time_count, time_room;
@@ -119,6 +120,11 @@ static bool clear_place(struct unpack *unpack, int parent, const char *base, boo
     bool whiteout = unpack->options->mode == MODE_LAYER && is_whiteout(&st);
     int held = dup(parent);
     if (held < 0) refuse_errno(unpack, "replacing what is there");
+    if (unpack->tar.skeleton) {
+        char *path = clean_path(unpack->tar.entry.name);
+        stash_replaced(&unpack->stash, held, base, path);
+        free(path);
+    }
     if (directory || S_ISLNK(st.st_mode)) forget_parent(unpack);
     remove_tree(held, base, unpack->tar.entry.name);
     close(held);
@@ -246,6 +252,7 @@ static void put_link(struct unpack *unpack, const struct entry *entry, int paren
         if (unpack->options->mode != MODE_LAYER) refuse(unpack, "its hard link leads to nothing");
         unpack->needs_parents = true;
     }
+    if (unpack->tar.skeleton) set_find(&unpack->stash.linked, path, true);
     if (from >= 0) close(from);
     free(target_parent);
     free(target);
@@ -337,7 +344,10 @@ static void put_entry(struct unpack *unpack, const struct entry *entry) {
     } else if (unpack->options->mode == MODE_PLAIN || !put_whiteout(unpack, path, base)) {
         int parent = parent_directory(unpack, above);
         switch (entry->type) {
-        case '0': put_file(unpack, entry, parent, base); break;
+        case '0':
+            put_file(unpack, entry, parent, base);
+            if (unpack->tar.skeleton) set_remove(&unpack->stash.linked, path);
+            break;
         case '1': put_link(unpack, entry, parent, base, path); break;
         case '5': put_directory(unpack, entry, parent, base, path); break;
         default: put_special(unpack, entry, parent, base); break;
@@ -394,7 +404,10 @@ static int destination(const struct options *options, int root) {
 void verb_unpack(const struct options *options) {
     struct unpack unpack = {.options = options, .parent = -1};
     tar_open(&unpack.tar, options);
-    if (options->skeleton) unpack.tar.skeleton = skeleton_create(options->skeleton);
+    if (options->skeleton) {
+        unpack.tar.skeleton = skeleton_create(options->skeleton);
+        stash_prepare(&unpack.stash, options->skeleton);
+    }
     unpack.root = destination(options, enter_target(options));
     const struct entry *entry;
     while ((entry = tar_next(&unpack.tar))) {
