@@ -1,3 +1,4 @@
+import { hostname as hostName } from 'node:os'
 import { posix } from 'node:path'
 import { TcomposeError } from '../../base/errors.ts'
 import { DEFAULT_PATH } from '../../runtime/oci-spec.ts'
@@ -88,6 +89,12 @@ export function mergeEnv(base: readonly string[], over: readonly string[]): read
 function nameOf(entry: string): string {
   const equals = entry.indexOf('=')
   return equals < 0 ? entry : entry.slice(0, equals)
+}
+
+/** The name a container bears: the host's in its UTS namespace, and in its network unless another was asked for. */
+export function hostnameOf(spec: ContainerSpec, config: ContainerConfig): string {
+  const isHosts = spec.namespaces?.uts === 'host' || (spec.network.kind === 'host' && !spec.hostname)
+  return isHosts ? hostName() : config.hostname
 }
 
 /** The whole environment of the first process: Docker's own variables, then those of image and spec. */

@@ -8,7 +8,7 @@ import { connectShim } from '../../runtime/shim-client.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import { accountFiles } from './accounts.ts'
 import { streamsOf } from './attach.ts'
-import { mergeEnv, processEnv } from './config.ts'
+import { hostnameOf, mergeEnv, processEnv } from './config.ts'
 import { bundleOf, type ContainerContext, emitContainer } from './deps.ts'
 import { observe } from './observe.ts'
 import type { StoredContainer } from './store.ts'
@@ -53,7 +53,7 @@ async function execProcess(context: ContainerContext, stored: StoredContainer, s
   const { config, spec: container } = stored.record
   const user = resolveUser(spec.user || config.user, container.groupAdd ?? [], await accountFiles(context, stored))
   const tty = spec.tty ?? false
-  const env = mergeEnv(processEnv(config, config.hostname, tty), spec.env ?? [])
+  const env = mergeEnv(processEnv(config, hostnameOf(container, config), tty), spec.env ?? [])
   const security = container.security ?? {}
   const bounding = chooseCapabilities({
     privileged: security.privileged || spec.privileged || false,

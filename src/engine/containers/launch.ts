@@ -1,4 +1,3 @@
-import { hostname as hostName } from 'node:os'
 import { TcomposeError } from '../../base/errors.ts'
 import { isAlive } from '../../platform/process.ts'
 import { nativePath } from '../../runtime/native.ts'
@@ -16,7 +15,7 @@ import { readRootFile } from '../../runtime/root-reader.ts'
 import type { LaunchRequest } from '../../runtime/shim-client.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import type { AttachRequest } from '../networks/types.ts'
-import { mergeEnv, processEnv } from './config.ts'
+import { hostnameOf, mergeEnv, processEnv } from './config.ts'
 import { bundleOf, type ContainerContext, directoryOf } from './deps.ts'
 import { logRequest } from './log-options.ts'
 import { planMounts } from './mount-plan.ts'
@@ -46,7 +45,7 @@ export async function launchRequest(
   const { mounts, images } = await startMounts(context, { id, planned, mounts: record.mounts, directory, bundle })
   const { network, host: networkHost } = networkOf(context, spec.network)
   const namespaces = namespacesOf(context, stored)
-  const hostname = hostnameOf(stored, networkHost)
+  const hostname = networkHost?.record.config.hostname ?? hostnameOf(spec, config)
   const files = await writeNetworkFiles(context, stored, { directory, hostname, sharedWith: networkHost?.id })
   const byPath = resolveDevices((spec.devices ?? []).filter((device) => !isCdiName(device.source)))
   const cdi = resolveCdi(cdiNames(spec))
@@ -165,11 +164,4 @@ function shmOf(mode: string | undefined, ipc: ResolvedNamespace | undefined): st
   if (ipc?.kind === 'host') return '/dev/shm'
   if (ipc?.kind !== 'path') return undefined
   return ipc.path.replace(/\/ns\/ipc$/, '/root/dev/shm')
-}
-
-function hostnameOf(stored: StoredContainer, networkHost: StoredContainer | undefined): string {
-  const { spec, config } = stored.record
-  if (networkHost) return networkHost.record.config.hostname
-  if (spec.namespaces?.uts === 'host') return hostName()
-  return spec.network.kind === 'host' && !spec.hostname ? hostName() : config.hostname
 }

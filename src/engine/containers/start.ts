@@ -75,17 +75,23 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
   throwIfAborted(signal)
   const handle = await launchShim(request, signal)
   try {
-    const starting: StoredState = { ...state, shimPid: handle.shimPid, shimStart: handle.shimStart }
+    const starting: StoredState = {
+      ...state,
+      shimPid: handle.shimPid,
+      shimStart: handle.shimStart,
+      startedAt: nowNano(),
+    }
     context.store.setState(id, starting)
     const interfaces: readonly ContainerInterface[] =
       record.spec.network.kind === 'networks'
         ? await networks.attach({ containerId: id, pid: handle.shimPid, endpoints: stored.endpoints, ports })
         : []
-    const startedAt = nowNano()
-    context.store.setState(id, { ...starting, startedAt })
     await connectWaiting(id, bundle)
     const { pid, pidStart } = await handle.start(interfaces, signal)
-    context.store.setState(id, running(starting, { pid, pidStart, startedAt, again: options.again ?? false }, stored))
+    context.store.setState(
+      id,
+      running(starting, { pid, pidStart, startedAt: nowNano(), again: options.again ?? false }, stored),
+    )
   } catch (error) {
     await handle.abort()
     throw error
