@@ -22,7 +22,7 @@ export async function removeContainer(
   for (;;) {
     const seen = observe(stored.state, bundleOf(context, id), context.boot)
     const live = seen.state.status === 'running' || seen.state.status === 'paused'
-    if (live && !options.force) {
+    if ((live || seen.state.status === 'restarting') && !options.force) {
       throw new TcomposeError(
         'CONFLICT',
         `cannot remove container "/${stored.name}": container is ${seen.state.status}: ` +
