@@ -12,12 +12,11 @@ need gcc gcc
 need nft nftables
 need ip iproute2
 need mmdebstrap mmdebstrap
-need busybox busybox-static
 need docker-registry docker-registry
 need git git
 need curl curl
 need nsenter util-linux
-[ -e /usr/share/doc/busybox-static ] || missing="$missing busybox-static"
+[ -e /var/lib/dpkg/info/busybox-static.list ] || missing="$missing busybox-static"
 [ -e /usr/lib/gcc/x86_64-linux-gnu/12/libasan.so ] || [ -e /usr/lib/gcc/aarch64-linux-gnu/12/libasan.so ] || missing="$missing libgcc-12-dev"
 if [ -n "$missing" ]; then
   if [ "$(id -u)" != 0 ]; then
