@@ -59,15 +59,22 @@ export async function waitContainer(
 ): Promise<ExitStatus> {
   const { id } = stored
   let last: ExitStatus = statusOf(stored)
-  const watch = condition === 'next-exit' && !isLive(context, stored)
-  if (watch) await waitForEvent(context, id, ['start', 'destroy'], signal)
+  if (condition === 'next-exit') {
+    const isOver = (): boolean => {
+      const current = context.store.byId(id)
+      return !current || isLive(context, current)
+    }
+    await waitForEvent(context, id, ['start', 'destroy'], isOver, signal)
+  }
   while (!(await waitForExit(context, id, { signal }))) {
     // Only a time-out gives false, and none was set.
   }
   const settled = await settle(context, id, signal)
   if (settled) last = statusOf(settled)
   else last = (await lastExit(context, id)) ?? last
-  if (condition === 'removed' && settled) await waitForEvent(context, id, ['destroy'], signal)
+  if (condition === 'removed' && settled) {
+    await waitForEvent(context, id, ['destroy'], () => !context.store.byId(id), signal)
+  }
   return last
 }
 
@@ -81,17 +88,19 @@ function statusOf(stored: StoredContainer): ExitStatus {
   return { exitCode, ...(oomKilled ? { oomKilled } : {}), ...(error ? { error } : {}) }
 }
 
-/** Waits for an event of one container that comes after now, or for its record to vanish. */
+/** Waits for an event of one container, unless `isOver` says that there is nothing to wait for (any more). */
 async function waitForEvent(
   context: ContainerContext,
   id: string,
   actions: readonly string[],
+  isOver: () => boolean,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const events = await context.events()
-  const from = events.lastSequence()
-  if (!context.store.byId(id)) return
-  for await (const event of events.watch({ sinceSequence: from, live: true }, signal)) {
+  // First the place in the feed, then the look: what happens in between is seen twice rather than not at all.
+  const sinceSequence = events.lastSequence()
+  if (isOver()) return
+  for await (const event of events.watch({ sinceSequence, live: true }, signal)) {
     if (event.type === 'container' && event.actorId === id && actions.includes(event.action)) return
   }
   throw new TcomposeError('CANCELED', 'interrupted', { cause: signal?.reason })
