@@ -5,6 +5,8 @@ import { restartDelayMs } from './restart.ts'
 export interface Restarter {
   /** To be told of every container that stands still, as often as one likes. */
   consider(container: Container): void
+  /** Only these are there any more. */
+  forget(known: ReadonlySet<string>): void
   /** Containers it waits to start, or is starting. */
   readonly pending: number
   close(): void
@@ -102,6 +104,10 @@ export function createRestarter(deps: RestarterDeps): Restarter {
 
   return {
     consider,
+    forget(known) {
+      for (const id of [...waiting.keys()]) if (!known.has(id)) giveUp(id)
+      for (const kept of [delays, decided]) for (const id of kept.keys()) if (!known.has(id)) kept.delete(id)
+    },
     get pending() {
       return waiting.size
     },

@@ -28,6 +28,8 @@ const LOOK_ANYWAY_MS = 5000
 export function createSupervisor(engine: Engine, options: SupervisorOptions): Supervisor {
   const watched = new Map<string, Watched>()
   const settling = new Set<string>()
+  /** Time of the last end that is known to be written down. */
+  const settled = new Map<string, string>()
   const changes = watchDatabaseChanges(engine.paths.database)
   let internal = new Set<string>()
   let names: NameIndex = buildNameIndex([])
@@ -53,13 +55,16 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
       one.close()
       watched.delete(id)
     }
+    const known = new Set(containers.map(({ id }) => id))
+    for (const id of settled.keys()) if (!known.has(id)) settled.delete(id)
+    restarter.forget(known)
     for (const container of running) {
       const one = watched.get(container.id)
       if (one) one.update(container, names)
       else watched.set(container.id, watchContainer(container, names, deps))
     }
     for (const container of containers) {
-      if (container.state.status === 'exited' || container.state.status === 'restarting') atRest(container)
+      if (isAtRest(container)) atRest(container)
     }
     setBusy(running.length > 0 || restarter.pending > 0 || settling.size > 0)
   }
@@ -73,26 +78,31 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
     await looking
   }
   const lookSoon = (): void => {
+    if (closed) return
     timer ??= setTimeout(() => {
       timer = undefined
       if (!closed) lookNow().catch(options.onError)
     }, LOOK_EVERY_MS)
   }
 
-  /** Records show ends that nobody has written down yet: that comes first, then policy. */
+  /** An end is written down first (the records show it before anybody has); then policy may act on it. */
   const atRest = (container: Container): void => {
-    if (!watched.has(container.id)) restarter.consider(container)
+    if (settled.get(container.id) === container.state.finishedAt) restarter.consider(container)
+    else settle(container.id).catch(options.onError)
   }
 
   const settle = async (id: string): Promise<void> => {
     if (settling.has(id) || closed) return
     settling.add(id)
     try {
-      await engine.containers.settle(id)
+      const container = await engine.containers.settle(id)
+      if (container) settled.set(id, container.state.finishedAt)
+      else settled.delete(id)
+      if (container && isAtRest(container) && !closed) restarter.consider(container)
     } finally {
       settling.delete(id)
+      lookSoon()
     }
-    if (!closed) await lookNow()
   }
 
   const learnNetworks = async (containers: readonly Container[]): Promise<void> => {
@@ -155,4 +165,8 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
 
 function isLive(container: Container): boolean {
   return container.state.status === 'running' || container.state.status === 'paused'
+}
+
+function isAtRest(container: Container): boolean {
+  return container.state.status === 'exited' || container.state.status === 'restarting'
 }
