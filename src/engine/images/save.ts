@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { type Digest, digestOf, hexOf } from '../../base/digest.ts'
 import { familiarName, familiarReference, parseReference, withDefaultTag } from '../../base/reference.ts'
@@ -119,7 +118,7 @@ function createTarWriter(out: Writable) {
   })
   const write = async (data: Uint8Array) => {
     if (failure) throw failure
-    if (!out.write(data)) await Promise.race([once(out, 'drain'), once(out, 'close')])
+    if (!out.write(data)) await drained(out)
     if (failure) throw failure
     if (out.destroyed) throw new Error('the reader of the archive has gone')
   }
@@ -150,6 +149,18 @@ function createTarWriter(out: Writable) {
       })
     },
   }
+}
+
+function drained(out: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      out.off('drain', done)
+      out.off('close', done)
+      resolve()
+    }
+    out.on('drain', done)
+    out.on('close', done)
+  })
 }
 
 /** Times are zero: the same images give the same archive. */
