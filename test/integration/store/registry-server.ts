@@ -57,7 +57,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
 function configOf(base: string, port: number, options: RegistryOptions): string {
   const config = {
     version: '0.1',
-    log: { level: 'fatal', accesslog: { disabled: true } },
+    log: { level: 'error', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: join(base, 'data') }, cache: { blobdescriptor: 'inmemory' } },
     http: {
       addr: `127.0.0.1:${port}`,
@@ -85,10 +85,11 @@ async function answers(child: ChildProcess, url: string): Promise<void> {
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
   try {
     await eventually(async () => {
-      if (child.exitCode !== null) throw new Error('the registry has ended')
+      if (child.exitCode !== null) return
       const { body } = await request(`${url}/v2/`, { dispatcher })
       await body.dump()
     }, 30_000)
+    if (child.exitCode !== null) throw new Error('the registry has ended')
   } finally {
     await dispatcher.close()
   }
