@@ -8,7 +8,10 @@ export interface BuildOutput {
  * What builds print, in BuildKit's plain form: `#3 [web 2/4] RUN make`, `#3 0.214 text`, `#3 DONE 1.2s`. It goes to
  * stdout, as Compose has it.
  */
-export function createBuildOutput(options: { readonly stream: NodeJS.WritableStream; readonly quiet: boolean }): BuildOutput {
+export function createBuildOutput(options: {
+  readonly stream: NodeJS.WritableStream
+  readonly quiet: boolean
+}): BuildOutput {
   const numbers = new Map<string, number>()
   const started = new Map<string, number>()
   const unfinished = new Map<string, string>()
@@ -47,7 +50,11 @@ export function createBuildOutput(options: { readonly stream: NodeJS.WritableStr
           line(`#${number} [${service}] ${event.name}`)
           return
         case 'done':
-          line(event.id === 'naming' ? `#${number} ${event.name} done` : `#${number} DONE ${((event.ms ?? 0) / 1000).toFixed(1)}s`)
+          line(
+            event.id === 'naming'
+              ? `#${number} ${event.name} done`
+              : `#${number} DONE ${((event.ms ?? 0) / 1000).toFixed(1)}s`,
+          )
           return
         case 'cached':
           line(`#${number} [${service}] ${event.name}`)

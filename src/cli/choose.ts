@@ -1,8 +1,8 @@
 import { TcomposeError } from '../base/errors.ts'
-import type { Container } from '../engine/containers/types.ts'
 import type { Project } from '../compose/types.ts'
-import { isOneOff, numberOf, serviceOf } from '../project/names.ts'
+import type { Container } from '../engine/containers/types.ts'
 import { LABEL } from '../project/labels.ts'
+import { isOneOff, numberOf, serviceOf } from '../project/names.ts'
 import { projectContainers } from '../project/observed.ts'
 import type { Session } from './session.ts'
 import { nearest } from './suggest.ts'
@@ -48,7 +48,9 @@ export function pick(
     .filter((one) => one.labels[LABEL.hook] === undefined)
     .filter((one) => (options.oneOffs ?? false) || !isOneOff(one))
     .filter((one) => services.length === 0 || services.includes(serviceOf(one)))
-    .sort((a, b) => compare(serviceOf(a), serviceOf(b)) || numberOf(a) - numberOf(b) || compare(a.createdAt, b.createdAt))
+    .sort(
+      (a, b) => compare(serviceOf(a), serviceOf(b)) || numberOf(a) - numberOf(b) || compare(a.createdAt, b.createdAt),
+    )
 }
 
 function compare(a: string, b: string): number {
@@ -68,15 +70,20 @@ export function pickOne(
   const own = pick(scope.containers, { services: [service] })
   if (index !== undefined && index > 0) {
     const found = own.find((one) => numberOf(one) === index)
-    if (!found) throw new TcomposeError('NOT_FOUND', `service ${JSON.stringify(service)} has no container with index ${index}`)
+    if (!found)
+      throw new TcomposeError('NOT_FOUND', `service ${JSON.stringify(service)} has no container with index ${index}`)
     return found
   }
   const all = [...own, ...pick(scope.containers, { services: [service], oneOffs: true }).filter(isOneOff)]
-  const found = options.running ? all.find((one) => one.state.status === 'running' || one.state.status === 'paused') : all[0]
+  const found = options.running
+    ? all.find((one) => one.state.status === 'running' || one.state.status === 'paused')
+    : all[0]
   if (found) return found
   throw new TcomposeError(
     'NOT_FOUND',
-    options.running ? `service ${JSON.stringify(service)} is not running` : `no container found for service ${JSON.stringify(service)}`,
+    options.running
+      ? `service ${JSON.stringify(service)} is not running`
+      : `no container found for service ${JSON.stringify(service)}`,
     { hint: `tcompose up -d ${service} starts it` },
   )
 }

@@ -1,8 +1,8 @@
-import { humanDuration } from '../base/duration.ts'
 import { shortId } from '../base/digest.ts'
+import { humanDuration } from '../base/duration.ts'
 import type { Container, PublishedPort } from '../engine/containers/types.ts'
-import { serviceOf } from '../project/names.ts'
 import { LABEL } from '../project/labels.ts'
+import { serviceOf } from '../project/names.ts'
 import type { TemplateData } from '../ui/template.ts'
 import { ago } from './format.ts'
 
@@ -35,7 +35,8 @@ export function statusText(container: Container, nowMs: number): string {
 export function portsText(container: Container): string {
   const published = container.ports.flatMap(expand)
   const taken = new Set(container.ports.map((one) => `${one.containerPort}/${one.protocol}`))
-  const exposed = container.state.status === 'running' ? (container.spec.exposedPorts ?? []).filter((one) => !taken.has(one)) : []
+  const exposed =
+    container.state.status === 'running' ? (container.spec.exposedPorts ?? []).filter((one) => !taken.has(one)) : []
   return [
     ...published.map((one) => `${bracket(one.hostIp)}:${one.hostPort}->${one.containerPort}/${one.protocol}`),
     ...exposed,
@@ -56,7 +57,10 @@ function bracket(ip: string): string {
 }
 
 /** A container as `ps --format` shows it, with Compose's field names. */
-export function containerView(container: Container, options: { readonly truncate: boolean; readonly nowMs: number }): TemplateData {
+export function containerView(
+  container: Container,
+  options: { readonly truncate: boolean; readonly nowMs: number },
+): TemplateData {
   const { labels, state } = container
   const command = container.args.join(' ')
   const cut = (text: string): string => (options.truncate && text.length > 20 ? `${text.slice(0, 19)}…` : text)

@@ -32,7 +32,12 @@ export async function followLogs(
   const add = (container: Container, fromStart: boolean): void => {
     if (following.has(container.id)) return
     following.add(container.id)
-    const work = printLog(engine, container, fromStart ? { ...options, tail: undefined, since: undefined } : options, true)
+    const work = printLog(
+      engine,
+      container,
+      fromStart ? { ...options, tail: undefined, since: undefined } : options,
+      true,
+    )
       .catch((error: unknown) => {
         if (!options.signal.aborted) throw error
       })
@@ -68,6 +73,6 @@ async function printLog(engine: Engine, container: Container, options: FollowOpt
   const query = { tail: options.tail, since: options.since, until: options.until, follow }
   for await (const line of engine.containers.logs(container.id, query, options.signal)) {
     const wait = options.printer.write(name, line.stream, line.text, line.time)
-    if (wait) await wait
+    if (wait !== undefined) await wait
   }
 }

@@ -24,7 +24,7 @@ export function formatRows(
   }
   if (format === 'json') return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
   if (format.startsWith('table ')) {
-    const template = unescape(format.slice('table '.length))
+    const template = unescapeText(format.slice('table '.length))
     const titles = template.replace(/\{\{\s*\.?([\w.]+)[^}]*\}\}/g, (_whole, field: string) => {
       const known = columns.find(([, one]) => one === field)
       return known ? known[0] : title(field)
@@ -38,7 +38,7 @@ export function formatRows(
   return rows.map((row) => `${formatTemplate(format, row)}\n`).join('')
 }
 
-function unescape(text: string): string {
+function unescapeText(text: string): string {
   return text.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
 }
 

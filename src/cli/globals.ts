@@ -92,7 +92,10 @@ export function parseGlobals(argv: readonly string[], env: NodeJS.ProcessEnv): P
     for (let at = 1; at < word.length; at++) {
       const short = `-${word[at]}`
       const flag = GLOBAL_FLAGS.find((one) => one.short === short)
-      if (!flag) throw new TcomposeError('INVALID', `unknown shorthand flag: '${word[at]}' in ${word}`, { hint: 'see tcompose --help' })
+      if (!flag)
+        throw new TcomposeError('INVALID', `unknown shorthand flag: '${word[at]}' in ${word}`, {
+          hint: 'see tcompose --help',
+        })
       if (flag.value === undefined) {
         take(flag, undefined, short)
         continue
@@ -116,8 +119,14 @@ export function parseGlobals(argv: readonly string[], env: NodeJS.ProcessEnv): P
       compatibility: isOn('--compatibility') || isTrue(env.COMPOSE_COMPATIBILITY),
       dryRun: isOn('--dry-run'),
       verbose: isOn('--verbose') || isOn('--debug'),
-      ansi: isOn('--no-ansi') ? 'never' : oneOf(last('--ansi') ?? env.COMPOSE_ANSI, ['auto', 'always', 'never'], '--ansi'),
-      progress: oneOf(last('--progress') ?? env.COMPOSE_PROGRESS, ['auto', 'tty', 'plain', 'json', 'quiet'], '--progress'),
+      ansi: isOn('--no-ansi')
+        ? 'never'
+        : oneOf(last('--ansi') ?? env.COMPOSE_ANSI, ['auto', 'always', 'never'], '--ansi'),
+      progress: oneOf(
+        last('--progress') ?? env.COMPOSE_PROGRESS,
+        ['auto', 'tty', 'plain', 'json', 'quiet'],
+        '--progress',
+      ),
       parallel: parseInteger(last('--parallel') ?? (env.COMPOSE_PARALLEL_LIMIT || '-1'), '--parallel'),
       insecureRegistries: all('--insecure-registry'),
     },

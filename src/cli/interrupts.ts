@@ -21,7 +21,10 @@ export function createInterrupts(): Interrupts {
   let handler: ((name: InterruptName, count: number) => void) | undefined
   const receive = (name: InterruptName): void => {
     count++
-    if (handler) return handler(name, count)
+    if (handler) {
+      handler(name, count)
+      return
+    }
     if (count > 1) process.exit(128 + NUMBERS[name])
     controller.abort(new TcomposeError('CANCELED', 'interrupted', { exitCode: 130 }))
   }

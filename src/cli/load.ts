@@ -53,9 +53,10 @@ export async function readEnvFile(
   try {
     content = await readFile(path, 'utf8')
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') throw new TcomposeError('NOT_FOUND', `env file ${path} not found`, { cause: error })
+    if (errnoOf(error) === 'ENOENT')
+      throw new TcomposeError('NOT_FOUND', `env file ${path} not found`, { cause: error })
     throw error
   }
-  const values = parseDotenv(content, { lookup: (name) => known[name], file: path })
+  const values = parseDotenv(content, { get: (name) => known[name], file: path })
   return [...values].map(([key, value]) => `${key}=${value}`)
 }

@@ -29,7 +29,12 @@ export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     if (!verb) throw await unknownVerb(asked)
     const { runVerb } = await import('./run-verb.ts')
     const help = parsed.help || parsed.verb === 'help'
-    return await runVerb(verb, help ? [...(parsed.verb === 'help' ? parsed.rest.slice(1) : []), '--help'] : parsed.rest, parsed.globals, env)
+    return await runVerb(
+      verb,
+      help ? [...(parsed.verb === 'help' ? parsed.rest.slice(1) : []), '--help'] : parsed.rest,
+      parsed.globals,
+      env,
+    )
   } catch (error) {
     return await report(error, parsed, env)
   }

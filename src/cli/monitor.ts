@@ -66,7 +66,7 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
         last = line.time
         options.onFirstOutput()
         const wait = options.printer.write(planned.shortName, line.stream, line.text, line.time)
-        if (wait) await wait
+        if (wait !== undefined) await wait
       }
     } catch (error) {
       if (await engine.containers.find(planned.id)) throw error

@@ -3,12 +3,13 @@ import { randomHex, randomId } from '../base/id.ts'
 import { silent } from '../base/progress.ts'
 import type { Project } from '../compose/types.ts'
 import type { Engine } from '../engine/engine.ts'
+import { presentImages } from '../project/images.ts'
+import { observe } from '../project/observed.ts'
 import { oneOffSpec } from '../project/one-off.ts'
 import { createContainer } from '../project/perform.ts'
-import { observe } from '../project/observed.ts'
-import { presentImages } from '../project/images.ts'
 import { parseMount, parsePorts } from '../project/short-syntax.ts'
 import { environmentOf } from './environment.ts'
+import { keyValues } from './key-values.ts'
 import { readEnvFile } from './load.ts'
 import type { Session } from './session.ts'
 import { connectTerminal } from './terminal.ts'
@@ -61,7 +62,8 @@ export async function runOneOff(
   if (!service) throw new TcomposeError('NOT_FOUND', `no such service: ${name}`)
   const ready = await startDependencies(session, project, name, options)
   const observed = await observe(engine, project.name, ready, await presentImages(ready, engine))
-  const ownTty = options.tty !== false && options.TTY !== false && process.stdin.isTTY === true && process.stdout.isTTY === true
+  const ownTty =
+    options.tty !== false && options.TTY !== false && process.stdin.isTTY === true && process.stdout.isTTY === true
   const tty = !options.detach && ownTty
   const stdin = options.interactive && !options.detach
   const known = { ...project.environment, ...session.env }
@@ -73,10 +75,12 @@ export async function runOneOff(
     user: options.user,
     workingDir: options.workdir,
     name: options.name,
-    labels: labelsOf([...(options.label ?? []), ...(options.labels ?? [])]),
+    labels: keyValues([...(options.label ?? []), ...(options.labels ?? [])]),
     capAdd: options.capAdd ?? [],
     capDrop: options.capDrop ?? [],
-    mounts: [...(options.volume ?? []), ...(options.volumes ?? [])].map((text) => namedVolume(parseMount(text, process.cwd()), ready)),
+    mounts: [...(options.volume ?? []), ...(options.volumes ?? [])].map((text) =>
+      namedVolume(parseMount(text, process.cwd()), ready),
+    ),
     servicePorts: options.servicePorts ?? false,
     ports: (options.publish ?? []).flatMap(parsePorts),
     aliases: options.useAliases ?? false,
@@ -90,7 +94,11 @@ export async function runOneOff(
     return
   }
   const id = randomId()
-  await createContainer({ kind: 'createContainer', id, spec: oneOff.spec, volumesFrom: oneOff.volumesFrom }, engine, session.signal)
+  await createContainer(
+    { kind: 'createContainer', id, spec: oneOff.spec, volumesFrom: oneOff.volumesFrom },
+    engine,
+    session.signal,
+  )
   await session.ensureAgent()
   if (options.detach) {
     await engine.containers.start(id, { signal: session.signal })
@@ -146,15 +154,6 @@ async function startDependencies(
 async function hideProgress(session: Session): Promise<void> {
   const shown = await session.progress()
   Object.assign(shown, { emit: silent })
-}
-
-function labelsOf(texts: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const at = text.indexOf('=')
-      return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
-    }),
-  )
 }
 
 /** A volume of the file is meant by its key. */

@@ -71,9 +71,14 @@ export function normalizeFlags(args: readonly string[], command: Command): reado
     if (match && option?.isBoolean()) {
       const on = /^(1|t|true)$/i.test(match[2] as string)
       if (!on && !/^(0|f|false)$/i.test(match[2] as string)) {
-        throw new TcomposeError('INVALID', `invalid argument ${JSON.stringify(match[2])} for ${match[1]}: true or false is expected`)
+        throw new TcomposeError(
+          'INVALID',
+          `invalid argument ${JSON.stringify(match[2])} for ${match[1]}: true or false is expected`,
+        )
       }
-      const opposite = option.negate ? (match[1] as string).replace(/^--no-/, '--') : `--no-${(match[1] as string).slice(2)}`
+      const opposite = option.negate
+        ? (match[1] as string).replace(/^--no-/, '--')
+        : `--no-${(match[1] as string).slice(2)}`
       if (on) out.push(match[1] as string)
       else if (options.some((one) => one.long === opposite)) out.push(opposite)
       continue
@@ -93,7 +98,9 @@ export function normalizeFlags(args: readonly string[], command: Command): reado
 /** `-uroot` has its value in itself; `-itu root` takes the next word. */
 function needsNext(word: string, option: Option, options: readonly Option[]): boolean {
   if (word.startsWith('--') || word === option.short) return true
-  return [...word.slice(1, -1)].every((letter) => options.find((one) => one.short === `-${letter}`)?.isBoolean() === true)
+  return [...word.slice(1, -1)].every(
+    (letter) => options.find((one) => one.short === `-${letter}`)?.isBoolean() === true,
+  )
 }
 
 function stopsAtWord(command: Command): boolean {
@@ -129,7 +136,9 @@ function asUsageError(error: CommanderError, command: Command, args: readonly st
       name,
       command.commands.map((one) => one.name()),
     )
-    return new TcomposeError('INVALID', `unknown command: ${where} ${name}`, { hint: near ? `did you mean ${near}?` : see })
+    return new TcomposeError('INVALID', `unknown command: ${where} ${name}`, {
+      hint: near ? `did you mean ${near}?` : see,
+    })
   }
   return new TcomposeError('INVALID', text, { hint: `see ${where} --help` })
 }

@@ -122,7 +122,8 @@ export function createSession(globals: Globals, env: NodeJS.ProcessEnv): Session
     ensureAgent() {
       agent ??= (async () => {
         const { ensureAgent } = await import('../agent/ensure.ts')
-        await ensureAgent((await session.engine()).paths, env)
+        // The hold is kept until we end: what we are about to start may need a moment to be seen.
+        stack.use(await ensureAgent((await session.engine()).paths, env, { signal: interrupts.signal }))
       })()
       return agent
     },

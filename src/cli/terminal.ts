@@ -80,7 +80,10 @@ function sendInput(streams: ProcessStreams, keys: readonly number[], onDetach: (
     if (keys.length > 0) {
       for (const byte of chunk) {
         matched = byte === keys[matched] ? matched + 1 : byte === keys[0] ? 1 : 0
-        if (matched === keys.length) return onDetach()
+        if (matched === keys.length) {
+          onDetach()
+          return
+        }
       }
     }
     if (!streams.stdin.write(chunk)) {

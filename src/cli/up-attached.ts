@@ -8,7 +8,7 @@ import type { Plan } from '../project/plan.ts'
 import { planSignal, planStopServices, selectContainers } from '../project/plan-lifecycle.ts'
 import { createLogPrinter, type LogPrinter } from '../ui/logs.ts'
 import { attachedServices } from './attached-services.ts'
-import { type ContainerExit, type Monitor, createMonitor } from './monitor.ts'
+import { type ContainerExit, createMonitor, type Monitor } from './monitor.ts'
 import type { Session } from './session.ts'
 import type { UpOptions } from './up-options.ts'
 
@@ -81,7 +81,9 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
   const aborting =
     cascade === undefined
       ? new Promise<never>(() => {})
-      : monitor.firstExit((exit) => cascade === 'any' || exit.exitCode !== 0).then((exit): Reason => ({ kind: 'exit', exit }))
+      : monitor
+          .firstExit((exit) => cascade === 'any' || exit.exitCode !== 0)
+          .then((exit): Reason => ({ kind: 'exit', exit }))
   const reason = await Promise.race([everything, aborting, interrupted.promise])
   switch (reason.kind) {
     case 'ended':
@@ -140,7 +142,9 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
 }
 
 function shortOf(name: string, plan: Plan): string {
-  return name.startsWith(`${plan.project}-`) || name.startsWith(`${plan.project}_`) ? name.slice(plan.project.length + 1) : name
+  return name.startsWith(`${plan.project}-`) || name.startsWith(`${plan.project}_`)
+    ? name.slice(plan.project.length + 1)
+    : name
 }
 
 /** Which exits stop everything. `--exit-code-from` means any, unless failures are asked for. */
@@ -186,7 +190,8 @@ interface AttachedEmit {
 async function attachedEmit(session: Session): Promise<AttachedEmit> {
   const first = await session.progress()
   const { createProgress } = await import('../ui/progress.ts')
-  const draws = (session.globals.progress === 'auto' && process.stderr.isTTY === true) || session.globals.progress === 'tty'
+  const draws =
+    (session.globals.progress === 'auto' && process.stderr.isTTY === true) || session.globals.progress === 'tty'
   if (!draws) {
     return { emit: first.emit, startLogs: () => {}, note: (text) => void process.stderr.write(`${text}\n`) }
   }

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { collect, integer } from './options.ts'
 
 /** What `up` and `create` have in common. */
@@ -39,7 +39,11 @@ export function addUpOptions(command: Command): Command {
     .option('--exit-code-from <service>', "Return this service's exit code")
     .addOption(new Option('--menu', 'Keyboard shortcuts while attached (w: watch, d: detach)'))
     .addOption(new Option('--no-menu').hideHelp())
-    .addOption(positive(new Option('--no-attach <service>', 'Do not show the output of these services (repeatable)').argParser(collect)))
+    .addOption(
+      positive(
+        new Option('--no-attach <service>', 'Do not show the output of these services (repeatable)').argParser(collect),
+      ),
+    )
     .option('--no-color', 'Print without colours')
     .option('--no-deps', 'Do not start dependencies')
     .option('--no-log-prefix', 'Print without the names')

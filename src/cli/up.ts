@@ -1,11 +1,11 @@
+import { TcomposeError } from '../base/errors.ts'
 import { silent } from '../base/progress.ts'
 import type { Project } from '../compose/types.ts'
-import { TcomposeError } from '../base/errors.ts'
 import { type Convergence, planConvergence, withScale } from '../project/converge.ts'
 import { confirm } from '../ui/prompt.ts'
 import { createBuildOutput } from './build-output.ts'
 import { isTrue } from './globals.ts'
-import { checkChoice, parseScale, POLICIES } from './options.ts'
+import { checkChoice, POLICIES, parseScale } from './options.ts'
 import type { Session } from './session.ts'
 import type { CreateOptions, UpOptions } from './up-options.ts'
 import { withWaitTimeout } from './wait-timeout.ts'
@@ -14,7 +14,9 @@ import { withWaitTimeout } from './wait-timeout.ts'
 export async function up(session: Session, services: readonly string[], options: UpOptions): Promise<void> {
   const loaded = await session.project({ services, noDeps: options.deps === false })
   if (Object.keys(loaded.services).length === 0 && !session.globals.allResources) {
-    throw new TcomposeError('INVALID', 'no service selected', { hint: 'the file has no services, or profiles disable them' })
+    throw new TcomposeError('INVALID', 'no service selected', {
+      hint: 'the file has no services, or profiles disable them',
+    })
   }
   const project = withScale(loaded, parseScale(options.scale ?? []))
   checkServiceNames(project, [...(options.attach ?? []), ...(options.exitCodeFrom ? [options.exitCodeFrom] : [])])
@@ -23,7 +25,10 @@ export async function up(session: Session, services: readonly string[], options:
   const convergence = await converge(session, project, services, options, { start, wait: options.wait ?? false })
   if (session.dryRun || detached) {
     await withWaitTimeout(session, options.wait ? options.waitTimeout : undefined, (signal) =>
-      session.execute(convergence.plan, { signal, onOutput: (_source, stream, text) => void process[stream].write(text) }),
+      session.execute(convergence.plan, {
+        signal,
+        onOutput: (_source, stream, text) => void process[stream].write(text),
+      }),
     )
     return
   }
@@ -50,7 +55,10 @@ export async function converge(
   checkChoice(options.pull, POLICIES, '--pull')
   const { emit } = session.dryRun ? { emit: silent } : await session.progress()
   const engine = await session.engine()
-  const output = createBuildOutput({ stream: process.stdout, quiet: options.quietBuild ?? session.globals.progress === 'quiet' })
+  const output = createBuildOutput({
+    stream: process.stdout,
+    quiet: options.quietBuild ?? session.globals.progress === 'quiet',
+  })
   const removeOrphans = options.removeOrphans ?? isTrue(session.env.COMPOSE_REMOVE_ORPHANS)
   const ignoreOrphans = isTrue(session.env.COMPOSE_IGNORE_ORPHANS)
   if (removeOrphans && ignoreOrphans) {

@@ -24,7 +24,8 @@ export function splitWords(text: string): readonly string[] {
       word = undefined
     } else word = (word ?? '') + char
   }
-  if (quote !== undefined) throw new TcomposeError('INVALID', `invalid command line string: unclosed ${quote} in ${JSON.stringify(text)}`)
+  if (quote !== undefined)
+    throw new TcomposeError('INVALID', `invalid command line string: unclosed ${quote} in ${JSON.stringify(text)}`)
   if (word !== undefined) words.push(word)
   return words
 }

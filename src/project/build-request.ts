@@ -26,14 +26,21 @@ export function buildDependencies(service: Service): readonly string[] {
 }
 
 /** A service's `build` section in the builder's words. */
-export function toBuildRequest(project: Project, name: string, service: Service, overrides: BuildOverrides = {}): BuildRequest {
+export function toBuildRequest(
+  project: Project,
+  name: string,
+  service: Service,
+  overrides: BuildOverrides = {},
+): BuildRequest {
   const { build } = service
   if (!build) throw new TcomposeError('INVALID', `service ${name} has no build section`)
   const reference = imageName(project, name, service)
   const platforms = build.platforms ?? []
   const contexts: Record<string, BuildContext> = {}
   for (const [key, text] of Object.entries(build.additional_contexts ?? {})) {
-    contexts[key] = text.startsWith('service:') ? serviceContext(project, name, text.slice('service:'.length)) : toContext(text)
+    contexts[key] = text.startsWith('service:')
+      ? serviceContext(project, name, text.slice('service:'.length))
+      : toContext(text)
   }
   const attestations: Record<string, string> = {}
   const provenance = overrides.provenance ?? (build.provenance === undefined ? undefined : String(build.provenance))
@@ -87,7 +94,8 @@ export function toContext(text: string): BuildContext {
     const [path = '', reference] = text.slice('oci-layout://'.length).split('@')
     return { kind: 'oci-layout', path, ...(reference === undefined ? {} : { reference }) }
   }
-  if (/^(git@|git:\/\/|ssh:\/\/|github\.com\/)/.test(text) || /^https?:\/\/.*\.git(#.*)?$/.test(text)) return { kind: 'git', url: text }
+  if (/^(git@|git:\/\/|ssh:\/\/|github\.com\/)/.test(text) || /^https?:\/\/.*\.git(#.*)?$/.test(text))
+    return { kind: 'git', url: text }
   if (/^https?:\/\//.test(text)) return { kind: 'url', url: text }
   return { kind: 'directory', path: text }
 }
@@ -107,15 +115,22 @@ function toSecret(
   if (definition.environment) {
     const value = project.environment?.[definition.environment]
     if (value === undefined) {
-      throw new TcomposeError('INVALID', `environment variable ${JSON.stringify(definition.environment)} required by secret ${JSON.stringify(source)} is not set`)
+      throw new TcomposeError(
+        'INVALID',
+        `environment variable ${JSON.stringify(definition.environment)} required by secret ${JSON.stringify(source)} is not set`,
+      )
     }
     return { id, data: value }
   }
   throw new TcomposeError('UNSUPPORTED', `unsupported external secret ${source}`)
 }
 
-function withoutNulls(map: Readonly<Record<string, string | number | boolean | null>> | undefined): Record<string, string> {
-  return Object.fromEntries(Object.entries(map ?? {}).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])))
+function withoutNulls(
+  map: Readonly<Record<string, string | number | boolean | null>> | undefined,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(map ?? {}).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
+  )
 }
 
 function sshKeys(ssh: NonNullable<Service['build']>['ssh']): readonly string[] {

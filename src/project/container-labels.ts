@@ -45,7 +45,9 @@ export function containerLabels(input: LabelInput): Readonly<Record<string, stri
 /** Of the images a service mounts, so that a rebuilt one is noticed; undefined when it mounts none. */
 export function imageVolumeDigest(config: Service, observed: Pick<Observed, 'imageVolumes'>): string | undefined {
   const ids = (config.volumes ?? []).flatMap((volume) =>
-    volume.type === 'image' && volume.source ? [`${volume.target}=${observed.imageVolumes.get(volume.source) ?? ''}`] : [],
+    volume.type === 'image' && volume.source
+      ? [`${volume.target}=${observed.imageVolumes.get(volume.source) ?? ''}`]
+      : [],
   )
   return ids.length === 0 ? undefined : digestOf(ids.sort().join('\n'))
 }

@@ -65,9 +65,13 @@ function toMount(volume: ServiceVolume, context: SpecContext): MountSpec {
         ...(volume.image?.subpath ? { subpath: volume.image.subpath } : {}),
       }
     default:
-      throw new TcomposeError('UNSUPPORTED', `volume type ${volume.type} is not supported (service ${context.service})`, {
-        hint: 'use bind, volume, tmpfs or image',
-      })
+      throw new TcomposeError(
+        'UNSUPPORTED',
+        `volume type ${volume.type} is not supported (service ${context.service})`,
+        {
+          hint: 'use bind, volume, tmpfs or image',
+        },
+      )
   }
 }
 
@@ -108,7 +112,11 @@ function toFileMount(kind: 'config' | 'secret', ref: FileReference, context: Spe
     })
   }
   const folder = kind === 'config' ? '/' : '/run/secrets/'
-  const target = ref.target ? (ref.target.startsWith('/') ? ref.target : `${folder}${ref.target}`) : `${folder}${source}`
+  const target = ref.target
+    ? ref.target.startsWith('/')
+      ? ref.target
+      : `${folder}${ref.target}`
+    : `${folder}${source}`
   const content = contentOf(kind, source, definition, context)
   if (content === undefined) {
     return { kind: 'bind', source: definition.file ?? '', target, readOnly: true, createHostPath: false }
@@ -126,7 +134,11 @@ function toFileMount(kind: 'config' | 'secret', ref: FileReference, context: Spe
 function contentOf(
   kind: 'config' | 'secret',
   name: string,
-  definition: { readonly content?: string | undefined; readonly environment?: string | undefined; readonly file?: string | undefined },
+  definition: {
+    readonly content?: string | undefined
+    readonly environment?: string | undefined
+    readonly file?: string | undefined
+  },
   context: SpecContext,
 ): string | undefined {
   if (definition.content !== undefined) return definition.content

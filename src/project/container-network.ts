@@ -45,7 +45,11 @@ export function toEndpoint(key: string, service: Service, context: SpecContext, 
     ...(config?.gw_priority === undefined ? {} : { gwPriority: Number(config.gw_priority) }),
     ...(config?.interface_name ? { interfaceName: config.interface_name } : {}),
     ...(config?.driver_opts
-      ? { driverOpts: Object.fromEntries(Object.entries(config.driver_opts).map(([name, value]) => [name, String(value)])) }
+      ? {
+          driverOpts: Object.fromEntries(
+            Object.entries(config.driver_opts).map(([name, value]) => [name, String(value)]),
+          ),
+        }
       : {}),
   }
 }

@@ -49,7 +49,9 @@ type Loose<T> = { [K in keyof T]: T[K] | undefined }
 /** Leaves out what is not set and what is 0: both mean the default. */
 function drop(resources: Loose<ResourceSpec>): ResourceSpec {
   return Object.fromEntries(
-    Object.entries(resources).filter(([, value]) => value !== undefined && value !== 0 && value !== false && value !== ''),
+    Object.entries(resources).filter(
+      ([, value]) => value !== undefined && value !== 0 && value !== false && value !== '',
+    ),
   ) as ResourceSpec
 }
 

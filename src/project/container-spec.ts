@@ -192,7 +192,13 @@ function toLog(logging: NonNullable<Service['logging']>): LogSpec {
 function toSecurityOptions(options: readonly string[] | undefined, context: SpecContext): readonly string[] {
   return (options ?? []).map((text) => {
     const [name = '', value] = splitOption(text)
-    if (name !== 'seccomp' || value === undefined || value === 'unconfined' || value === 'builtin' || value.startsWith('{')) {
+    if (
+      name !== 'seccomp' ||
+      value === undefined ||
+      value === 'unconfined' ||
+      value === 'builtin' ||
+      value.startsWith('{')
+    ) {
       return value === undefined ? name : `${name}=${value}`
     }
     return `seccomp=${context.readFile(value)}`

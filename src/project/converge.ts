@@ -1,5 +1,5 @@
-import { randomId } from '../base/id.ts'
 import { TcomposeError } from '../base/errors.ts'
+import { randomId } from '../base/id.ts'
 import type { Project, Service } from '../compose/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import { ensureImages, type ImageOptions, presentImages } from './images.ts'
@@ -38,7 +38,11 @@ export interface Convergence {
 }
 
 /** Everything up to the plan: images, providers, observation, decision. */
-export async function planConvergence(project: Project, engine: Engine, options: ConvergeOptions): Promise<Convergence> {
+export async function planConvergence(
+  project: Project,
+  engine: Engine,
+  options: ConvergeOptions,
+): Promise<Convergence> {
   const images = options.dryRun ? await presentImages(project, engine) : await ensureImages(project, engine, options)
   const provided = options.dryRun ? project : await upProviders(project, options)
   const observed = await observe(engine, project.name, provided, images)

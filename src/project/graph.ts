@@ -32,7 +32,10 @@ export function startOrder(project: Project): readonly string[] {
 }
 
 /** Depth first, by name. @throws TcomposeError INVALID for a cycle */
-export function sortByDependencies(names: readonly string[], dependencies: (name: string) => readonly string[]): readonly string[] {
+export function sortByDependencies(
+  names: readonly string[],
+  dependencies: (name: string) => readonly string[],
+): readonly string[] {
   const known = new Set(names)
   const done = new Set<string>()
   const path: string[] = []
@@ -40,7 +43,10 @@ export function sortByDependencies(names: readonly string[], dependencies: (name
   const visit = (name: string): void => {
     if (done.has(name) || !known.has(name)) return
     if (path.includes(name)) {
-      throw new TcomposeError('INVALID', `dependency cycle detected: ${[...path.slice(path.indexOf(name)), name].join(' -> ')}`)
+      throw new TcomposeError(
+        'INVALID',
+        `dependency cycle detected: ${[...path.slice(path.indexOf(name)), name].join(' -> ')}`,
+      )
     }
     path.push(name)
     for (const one of [...dependencies(name)].sort()) visit(one)
@@ -53,7 +59,10 @@ export function sortByDependencies(names: readonly string[], dependencies: (name
 }
 
 /** Services that depend on `name`, with whether they ask to be restarted with it. */
-export function dependentsOf(project: Project, name: string): readonly { readonly service: string; readonly restart: boolean }[] {
+export function dependentsOf(
+  project: Project,
+  name: string,
+): readonly { readonly service: string; readonly restart: boolean }[] {
   return Object.entries(project.services)
     .filter(([, service]) => service.depends_on?.[name] !== undefined)
     .map(([service, one]) => ({ service, restart: one.depends_on?.[name]?.restart ?? false }))

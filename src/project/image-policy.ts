@@ -28,7 +28,8 @@ export function decideImage(
   options: ImagePolicyOptions,
 ): ImageDecision {
   const canBuild = service.build !== undefined && service.build !== null && !options.noBuild
-  const policy = options.pull !== undefined && options.pull !== 'policy' ? options.pull : service.pull_policy || 'missing'
+  const policy =
+    options.pull !== undefined && options.pull !== 'policy' ? options.pull : service.pull_policy || 'missing'
   if (canBuild && options.build) return { kind: 'build', cause: '--build' }
   if (canBuild && policy === 'build') return { kind: 'build', cause: 'pull_policy: build' }
   if (!service.image) {
@@ -37,7 +38,8 @@ export function decideImage(
     return { kind: 'missing', hint: `tcompose build ${name} makes it` }
   }
   const missing = (): ImageDecision => {
-    if (policy === 'never') return { kind: 'missing', hint: `pull_policy is never: load or build ${service.image} first` }
+    if (policy === 'never')
+      return { kind: 'missing', hint: `pull_policy is never: load or build ${service.image} first` }
     return canBuild ? { kind: 'pullOrBuild', cause: 'not found' } : { kind: 'pull', cause: 'not found' }
   }
   switch (policy) {

@@ -6,7 +6,7 @@ import type { Project, Service } from '../compose/types.ts'
 import type { BuildEvent } from '../engine/build/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Image } from '../engine/images/types.ts'
-import { buildDependencies, type BuildOverrides, toBuildRequest } from './build-request.ts'
+import { type BuildOverrides, buildDependencies, toBuildRequest } from './build-request.ts'
 import { decideImage, type ImageDecision } from './image-policy.ts'
 import { imageName } from './names.ts'
 import { imageVolumeReferences, type ServiceImage } from './observed.ts'
@@ -85,7 +85,9 @@ async function pullAll(
   for (const [name, decision] of decisions) {
     const service = project.services[name] as Service
     if (decision.kind === 'missing') {
-      throw new TcomposeError('NOT_FOUND', `No such image: ${imageName(project, name, service)}`, { hint: decision.hint })
+      throw new TcomposeError('NOT_FOUND', `No such image: ${imageName(project, name, service)}`, {
+        hint: decision.hint,
+      })
     }
     if (decision.kind !== 'pull' && decision.kind !== 'pullOrBuild') continue
     const key = `${imageName(project, name, service)} ${service.platform ?? ''}`
@@ -161,7 +163,7 @@ export async function buildServices(
   const running = new Map<string, Promise<void>>()
   const start = (name: string): Promise<void> => {
     const known = running.get(name)
-    if (known) return known
+    if (known !== undefined) return known
     const service = project.services[name] as Service
     const before = buildDependencies(service).filter((one) => project.services[one]?.build)
     const work = (async () => {
@@ -175,7 +177,13 @@ export async function buildServices(
   await settleAll(names.map(start))
 }
 
-async function buildOne(project: Project, engine: Engine, name: string, service: Service, options: ImageOptions): Promise<void> {
+async function buildOne(
+  project: Project,
+  engine: Engine,
+  name: string,
+  service: Service,
+  options: ImageOptions,
+): Promise<void> {
   const reference = imageName(project, name, service)
   const id = `Image ${reference}`
   options.emit({ id, status: 'working', text: 'Building' })
@@ -218,4 +226,3 @@ async function settleAll(works: readonly Promise<void>[]): Promise<void> {
 function limitOf(options: ImageOptions): number {
   return options.concurrency !== undefined && options.concurrency > 0 ? options.concurrency : 8
 }
-

@@ -6,7 +6,13 @@ import { LABEL } from './labels.ts'
 export type Separator = '-' | '_'
 
 /** `<project>-<service>-<n>`, or the service's own `container_name`. */
-export function containerName(project: string, service: string, own: Service, number: number, separator: Separator): string {
+export function containerName(
+  project: string,
+  service: string,
+  own: Service,
+  number: number,
+  separator: Separator,
+): string {
   return own.container_name || `${project}${separator}${service}${separator}${number}`
 }
 

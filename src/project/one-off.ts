@@ -8,7 +8,7 @@ import { toVolumesFrom, type VolumesFrom } from './container-mounts.ts'
 import { toContainerSpec, toPorts } from './container-spec.ts'
 import { imageName, numberOf } from './names.ts'
 import type { Observed } from './observed.ts'
-import { containersOf } from './reconcile.ts'
+import { containersOf } from './plan-state.ts'
 
 export interface OneOffOptions {
   readonly command?: readonly string[] | undefined
@@ -44,7 +44,10 @@ export function oneOffSpec(project: Project, name: string, observed: Observed, o
   const service = project.services[name]
   if (!service) throw new TcomposeError('NOT_FOUND', `no such service: ${name}`)
   if (service.provider) {
-    throw new TcomposeError('INVALID', `cannot run ${JSON.stringify(name)} as a service provided by ${service.provider.type}`)
+    throw new TcomposeError(
+      'INVALID',
+      `cannot run ${JSON.stringify(name)} as a service provided by ${service.provider.type}`,
+    )
   }
   const image = observed.images.get(name)
   const containerName = options.name ?? `${project.name}-${name}-run-${options.slug}`
@@ -103,10 +106,11 @@ function overridden(service: Service, options: OneOffOptions): Service {
   } else if (options.command && options.command.length > 0) changed.command = options.command
   if (options.user !== undefined) changed.user = options.user
   if (options.workingDir !== undefined) changed.working_dir = options.workingDir
-  const caps = (own: readonly string[] | undefined, add: readonly string[], drop: readonly string[]): readonly string[] => [
-    ...(own ?? []).filter((cap) => !drop.includes(cap)),
-    ...add,
-  ]
+  const caps = (
+    own: readonly string[] | undefined,
+    add: readonly string[],
+    drop: readonly string[],
+  ): readonly string[] => [...(own ?? []).filter((cap) => !drop.includes(cap)), ...add]
   changed.cap_add = caps(service.cap_add, options.capAdd ?? [], options.capDrop ?? [])
   changed.cap_drop = caps(service.cap_drop, options.capDrop ?? [], options.capAdd ?? [])
   return changed as unknown as Service

@@ -43,7 +43,11 @@ export function planDown(name: string, project: Project | undefined, observed: O
   return builder.build()
 }
 
-function containersToRemove(project: Project | undefined, observed: Observed, options: DownOptions): readonly Container[] {
+function containersToRemove(
+  project: Project | undefined,
+  observed: Observed,
+  options: DownOptions,
+): readonly Container[] {
   const asked = options.services ?? []
   const orphans = new Set(project ? orphansOf(project, observed).map((one) => one.id) : [])
   return observed.containers.filter((one) => {
@@ -74,12 +78,17 @@ export function serviceDependencies(
   }
   return (name) => {
     const service = project?.services[name]
-    return project && service ? dependenciesOf(project, service).map((one) => one.service) : (fromLabels.get(name) ?? [])
+    return project && service
+      ? dependenciesOf(project, service).map((one) => one.service)
+      : (fromLabels.get(name) ?? [])
   }
 }
 
 /** Services from dependents to dependencies. A cycle can come from labels of different times: then by name. */
-export function stopOrder(names: readonly string[], dependencies: (name: string) => readonly string[]): readonly string[] {
+export function stopOrder(
+  names: readonly string[],
+  dependencies: (name: string) => readonly string[],
+): readonly string[] {
   try {
     return [...sortByDependencies(names, dependencies)].reverse()
   } catch {
@@ -157,7 +166,9 @@ function planProviders(
 }
 
 /** Options in the order of the file; a list gives its option several times. */
-export function providerOptions(options: Readonly<Record<string, unknown>> | undefined): readonly (readonly [string, string])[] {
+export function providerOptions(
+  options: Readonly<Record<string, unknown>> | undefined,
+): readonly (readonly [string, string])[] {
   return Object.entries(options ?? {}).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((one): readonly [string, string] => [name, String(one)]),
   )

@@ -1,15 +1,15 @@
 import { TcomposeError } from '../base/errors.ts'
 import type { Project } from '../compose/types.ts'
 import type { Container } from '../engine/containers/types.ts'
-import { toHookExec } from './hook-spec.ts'
 import { dependenciesOf, dependentsOf, startOrder } from './graph.ts'
+import { toHookExec } from './hook-spec.ts'
 import { isOneOff, numberOf, scaleOf, serviceOf } from './names.ts'
 import type { Observed } from './observed.ts'
 import { createPlanBuilder, type Plan } from './plan.ts'
 import { planStops, providerOptions } from './plan-down.ts'
 import { planStart, planWaits } from './plan-start.ts'
+import { containersOf, createPlanState } from './plan-state.ts'
 import { isAlive, planRemove, resourceOf, targetOf } from './plan-stop.ts'
-import { containersOf, type PlanState } from './reconcile.ts'
 
 /** Containers of the named services (of all, without names); one-offs are never among them. */
 export function selectContainers(observed: Observed, services: readonly string[]): readonly Container[] {
@@ -26,7 +26,13 @@ export function planStopServices(
   options: { readonly services: readonly string[]; readonly timeoutSeconds?: number | undefined },
 ): Plan {
   const builder = createPlanBuilder(name)
-  const stops = planStops(builder, project, selectContainers(observed, options.services), 'stop', options.timeoutSeconds)
+  const stops = planStops(
+    builder,
+    project,
+    selectContainers(observed, options.services),
+    'stop',
+    options.timeoutSeconds,
+  )
   for (const [service, config] of Object.entries(project?.services ?? {})) {
     if (!config.provider || (options.services.length > 0 && !options.services.includes(service))) continue
     builder.add({
@@ -55,21 +61,7 @@ export function planStartServices(
   options: { readonly wait?: boolean; readonly newId: () => string },
 ): Plan {
   const builder = createPlanBuilder(project.name)
-  const state: PlanState = {
-    project,
-    observed,
-    options: { newId: options.newId },
-    builder,
-    networkReady: new Map(),
-    volumeReady: new Map(),
-    renewedNetworks: new Set(),
-    stopped: new Map(),
-    detached: new Map(),
-    removed: new Map(),
-    replicas: new Map(),
-    started: new Map(),
-    waits: new Map(),
-  }
+  const state = createPlanState(project, observed, { newId: options.newId }, builder)
   const order = startOrder(project).filter((name) => !project.services[name]?.provider)
   for (const name of order) {
     const containers = containersOf(observed, name)
@@ -167,7 +159,11 @@ export function planSignal(
         break
       case 'pause':
         if (container.state.status !== 'running') continue
-        builder.add({ ...common, action: { kind: 'pauseContainer', container: target }, display: { id, done: 'Paused' } })
+        builder.add({
+          ...common,
+          action: { kind: 'pauseContainer', container: target },
+          display: { id, done: 'Paused' },
+        })
         break
       case 'unpause':
         if (container.state.status !== 'paused') continue

@@ -4,8 +4,8 @@ import type { NetworkConfig } from '../compose/types.ts'
 import type { Network, NetworkSpec } from '../engine/networks/types.ts'
 import { COMPOSE_VERSION, LABEL } from './labels.ts'
 import { serviceOf } from './names.ts'
+import type { PlanState } from './plan-state.ts'
 import { isAlive, planStop, resourceOf, targetOf } from './plan-stop.ts'
-import type { PlanState } from './reconcile.ts'
 
 /** Creates what is missing and makes anew what has changed, with the containers taken off before and put back after. */
 export function planNetworks(state: PlanState): void {
@@ -22,7 +22,9 @@ export function planNetworks(state: PlanState): void {
     }
     const hash = networkHash(state.project, key)
     if (!found) {
-      state.networkReady.set(key, [createNetwork(state, key, toNetworkSpec(state, key, config ?? {}, hash), 'not found', [])])
+      state.networkReady.set(key, [
+        createNetwork(state, key, toNetworkSpec(state, key, config ?? {}, hash), 'not found', []),
+      ])
       continue
     }
     const owner = found.labels[LABEL.project]
@@ -43,11 +45,20 @@ function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): nu
 }
 
 function foreignNetwork(name: string, owner: string | undefined, project: string): string {
-  const why = owner === undefined || owner === project ? 'was not created by compose' : `was not created for project ${JSON.stringify(project)}`
+  const why =
+    owner === undefined || owner === project
+      ? 'was not created by compose'
+      : `was not created for project ${JSON.stringify(project)}`
   return `a network with name ${name} exists but ${why}.\nSet \`external: true\` to use an existing network`
 }
 
-function createNetwork(state: PlanState, key: string, spec: NetworkSpec, cause: string, after: readonly number[]): number {
+function createNetwork(
+  state: PlanState,
+  key: string,
+  spec: NetworkSpec,
+  cause: string,
+  after: readonly number[],
+): number {
   return state.builder.add({
     resource: `network:${key}`,
     action: { kind: 'createNetwork', spec },
@@ -106,10 +117,16 @@ function renewNetwork(state: PlanState, key: string, network: Network, spec: Net
 export function reattach(state: PlanState, containerId: string): number | undefined {
   let last: number | undefined
   for (const one of state.detached.get(containerId) ?? []) {
-    const endpoint = one.container.endpoints.find((end) => end.networkName === one.network)?.spec ?? { network: one.network }
+    const endpoint = one.container.endpoints.find((end) => end.networkName === one.network)?.spec ?? {
+      network: one.network,
+    }
     last = state.builder.add({
       resource: resourceOf(one.container),
-      action: { kind: 'connectContainer', container: targetOf(one.container), endpoint: { ...endpoint, network: one.network } },
+      action: {
+        kind: 'connectContainer',
+        container: targetOf(one.container),
+        endpoint: { ...endpoint, network: one.network },
+      },
       cause: `network ${one.network} renewed`,
       dependsOn: [one.after, last],
       display: { id: `Container ${one.container.name}` },
@@ -146,7 +163,9 @@ function toNetworkSpec(state: PlanState, key: string, config: NetworkConfig, has
   return {
     name: config.name ?? key,
     driver: toDriver(config.driver, key),
-    driverOpts: Object.fromEntries(Object.entries(config.driver_opts ?? {}).map(([name, value]) => [name, String(value)])),
+    driverOpts: Object.fromEntries(
+      Object.entries(config.driver_opts ?? {}).map(([name, value]) => [name, String(value)]),
+    ),
     internal: config.internal ?? false,
     attachable: config.attachable ?? false,
     ...(config.enable_ipv4 === undefined ? {} : { enableIpv4: config.enable_ipv4 }),

@@ -2,8 +2,8 @@ import type { Project } from '../compose/types.ts'
 import type { Container } from '../engine/containers/types.ts'
 import { isOneOff, serviceOf } from './names.ts'
 import type { Observed } from './observed.ts'
+import type { PlanState } from './plan-state.ts'
 import { planRemove, planStop } from './plan-stop.ts'
-import type { PlanState } from './reconcile.ts'
 
 /**
  * Containers of the project that its file does not know: of services that are gone (not of those that a profile or a

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs'
-import { serviceHash } from '../compose/hash.ts'
 import { TcomposeError } from '../base/errors.ts'
+import { serviceHash } from '../compose/hash.ts'
 import type { Service } from '../compose/types.ts'
 import type { Container } from '../engine/containers/types.ts'
 import { containerLabels, imageVolumeDigest } from './container-labels.ts'
 import { toVolumesFrom } from './container-mounts.ts'
 import { sharedServices } from './container-network.ts'
 import { type SpecContext, toContainerSpec } from './container-spec.ts'
-import { containerName, imageName, nextNumber, numberOf, shortName } from './names.ts'
+import { dependentsOf } from './graph.ts'
 import { LABEL } from './labels.ts'
+import { containerName, imageName, nextNumber, numberOf, shortName } from './names.ts'
 import type { Target } from './plan.ts'
 import { reattach } from './plan-networks.ts'
+import { containersOf, expectedScale, type PlanState, type Replica } from './plan-state.ts'
 import { isAlive, planRemove, planStop, resourceOf, targetOf } from './plan-stop.ts'
-import { containersOf, expectedScale, type PlanState, type Replica } from './reconcile.ts'
-import { dependentsOf } from './graph.ts'
-import { type RecreatePolicy, type ReasonInput, recreateReason } from './recreate-reason.ts'
+import { type ReasonInput, type RecreatePolicy, recreateReason } from './recreate-reason.ts'
 
 /** Creates, recreates and removes containers of one service, whose dependencies have been planned before. */
 export function planService(state: PlanState, name: string): void {
@@ -33,7 +33,10 @@ export function planService(state: PlanState, name: string): void {
   const kept = keptFirst(actual, reasons)
   for (const container of kept.slice(scale)) {
     if (state.removed.has(container.id)) continue
-    const stop = planStop(state.builder, container, 'scale down', { timeoutSeconds: state.options.timeoutSeconds, service })
+    const stop = planStop(state.builder, container, 'scale down', {
+      timeoutSeconds: state.options.timeoutSeconds,
+      service,
+    })
     planRemove(state.builder, container, 'scale down', { after: [stop] })
     state.detached.delete(container.id)
   }
@@ -65,7 +68,13 @@ export function planService(state: PlanState, name: string): void {
   }
 }
 
-function reasonFor(state: PlanState, name: string, service: Service, hash: string, container: Container): string | undefined {
+function reasonFor(
+  state: PlanState,
+  name: string,
+  service: Service,
+  hash: string,
+  container: Container,
+): string | undefined {
   const { options, project, observed } = state
   const named = options.services === undefined || options.services.length === 0 || options.services.includes(name)
   const policy: RecreatePolicy = (named ? options.recreate : options.recreateDependencies) ?? 'diverged'
@@ -101,7 +110,10 @@ function idsOf(state: PlanState, service: string): readonly string[] {
 }
 
 /** Those that may stay first: up-to-date ones by number, then the obsolete ones. What is beyond the scale goes. */
-function keptFirst(containers: readonly Container[], reasons: ReadonlyMap<string, string | undefined>): readonly Container[] {
+function keptFirst(
+  containers: readonly Container[],
+  reasons: ReadonlyMap<string, string | undefined>,
+): readonly Container[] {
   return [...containers].sort((a, b) => {
     const obsolete = Number(reasons.get(a.id) !== undefined) - Number(reasons.get(b.id) !== undefined)
     return obsolete !== 0 ? obsolete : numberOf(a) - numberOf(b)
@@ -235,7 +247,14 @@ function createAction(
     number,
     ...(old ? { replaces: old.name } : {}),
   })
-  const context = specContext(state, name, target.name, image?.reference ?? imageName(state.project, name, service), labels, old)
+  const context = specContext(
+    state,
+    name,
+    target.name,
+    image?.reference ?? imageName(state.project, name, service),
+    labels,
+    old,
+  )
   const spec = toContainerSpec(service, context)
   return {
     kind: 'createContainer' as const,
@@ -287,7 +306,8 @@ function anonymousVolumes(old: Container, state: PlanState, service: string): Re
   }
   const found = new Map<string, string>()
   for (const mount of old.mounts) {
-    if (mount.kind === 'volume' && mount.name !== undefined && targets.has(mount.target)) found.set(mount.target, mount.name)
+    if (mount.kind === 'volume' && mount.name !== undefined && targets.has(mount.target))
+      found.set(mount.target, mount.name)
   }
   return found
 }

@@ -3,15 +3,15 @@ import { serviceHash } from '../compose/hash.ts'
 import type { Service } from '../compose/types.ts'
 import type { ContainerSpec } from '../engine/containers/spec.ts'
 import { containerLabels } from './container-labels.ts'
-import { toEnvironment, toContainerSpec } from './container-spec.ts'
+import { toContainerSpec, toEnvironment } from './container-spec.ts'
 import { dependenciesOf } from './graph.ts'
 import { toHookExec } from './hook-spec.ts'
 import { LABEL } from './labels.ts'
 import { imageName } from './names.ts'
 import type { WaitCondition } from './plan.ts'
 import { specContext } from './plan-service.ts'
+import { expectedScale, type PlanState, type Replica } from './plan-state.ts'
 import { resourceOf } from './plan-stop.ts'
-import { expectedScale, type PlanState, type Replica } from './reconcile.ts'
 
 /** Starts what does not run of one service: after its dependencies, its init containers before, its hooks after. */
 export function planStart(state: PlanState, name: string): void {
@@ -165,7 +165,14 @@ function initSpec(
   }
   delete labels[LABEL.oneOff]
   const context = {
-    ...specContext(state, name, containerName, hook.image || (image?.reference ?? imageName(state.project, name, service)), labels, undefined),
+    ...specContext(
+      state,
+      name,
+      containerName,
+      hook.image || (image?.reference ?? imageName(state.project, name, service)),
+      labels,
+      undefined,
+    ),
     aliases: false,
     oneOff: true,
   }
@@ -209,5 +216,3 @@ export function planWaits(state: PlanState, order: readonly string[]): void {
     waits(state, name, oneShots.has(name) ? 'completed' : 'healthyOrRunning', true, started)
   }
 }
-
-

@@ -28,7 +28,12 @@ export interface StopOptions {
 }
 
 /** Hooks, then the stop; nothing for a container that does not run. @returns the operation after which it is stopped */
-export function planStop(builder: PlanBuilder, container: Container, cause: string, options: StopOptions = {}): number | undefined {
+export function planStop(
+  builder: PlanBuilder,
+  container: Container,
+  cause: string,
+  options: StopOptions = {},
+): number | undefined {
   if (!isAlive(container)) return undefined
   const target = targetOf(container)
   const resource = resourceOf(container)
@@ -71,7 +76,12 @@ export interface RemoveOptions {
   readonly show?: boolean
 }
 
-export function planRemove(builder: PlanBuilder, container: Container, cause: string, options: RemoveOptions = {}): number {
+export function planRemove(
+  builder: PlanBuilder,
+  container: Container,
+  cause: string,
+  options: RemoveOptions = {},
+): number {
   return builder.add({
     resource: resourceOf(container),
     action: {

@@ -5,8 +5,8 @@ import type { VolumeSpec } from '../engine/volumes/types.ts'
 import { COMPOSE_VERSION, LABEL } from './labels.ts'
 import { serviceOf } from './names.ts'
 import type { Observed } from './observed.ts'
+import type { PlanState } from './plan-state.ts'
 import { planRemove, planStop } from './plan-stop.ts'
-import type { PlanState } from './reconcile.ts'
 
 /** Names of the project's volumes that no longer match their definition; their data would be lost by making them anew. */
 export function divergedVolumes(project: Project, observed: Observed): readonly string[] {
@@ -43,7 +43,10 @@ export function planVolumes(state: PlanState): void {
     if (owner !== project.name) builder.warn(foreignVolume(name, owner, project.name))
     else if (diverged.has(name)) {
       if (state.options.recreateVolumes?.has(name)) renewVolume(state, key, spec)
-      else builder.warn(`volume ${JSON.stringify(name)} exists but doesn't match configuration in compose file; it is left as it is`)
+      else
+        builder.warn(
+          `volume ${JSON.stringify(name)} exists but doesn't match configuration in compose file; it is left as it is`,
+        )
     }
   }
 }
@@ -56,7 +59,13 @@ function foreignVolume(name: string, owner: string | undefined, project: string)
   return `volume ${JSON.stringify(name)} already exists but ${why}. Use \`external: true\` to use an existing volume`
 }
 
-function createVolume(state: PlanState, key: string, spec: VolumeSpec, cause: string, after: readonly number[]): number {
+function createVolume(
+  state: PlanState,
+  key: string,
+  spec: VolumeSpec,
+  cause: string,
+  after: readonly number[],
+): number {
   return state.builder.add({
     resource: `volume:${key}`,
     action: { kind: 'createVolume', spec },
@@ -105,7 +114,9 @@ export function toVolumeSpec(project: Project, key: string, config: VolumeConfig
   return {
     name: config.name ?? key,
     driver: config.driver || 'local',
-    driverOpts: Object.fromEntries(Object.entries(config.driver_opts ?? {}).map(([name, value]) => [name, String(value)])),
+    driverOpts: Object.fromEntries(
+      Object.entries(config.driver_opts ?? {}).map(([name, value]) => [name, String(value)]),
+    ),
     labels,
   }
 }

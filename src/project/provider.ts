@@ -90,7 +90,9 @@ function run(
       }
     })
     child.on('error', (error) =>
-      reject(new TcomposeError('FAILED', `provider ${call.type} of service ${call.service} cannot be run`, { cause: error })),
+      reject(
+        new TcomposeError('FAILED', `provider ${call.type} of service ${call.service} cannot be run`, { cause: error }),
+      ),
     )
     child.on('close', (code) => {
       if (code === 0 && failure === undefined) return resolve({ prefixed, raw })
@@ -122,9 +124,11 @@ async function findProvider(type: string, env: NodeJS.ProcessEnv): Promise<strin
     ? [type]
     : [
         ...(env.PATH ?? '').split(delimiter).flatMap((folder) => (folder ? [join(folder, type)] : [])),
-        ...[join(homedir(), '.docker/cli-plugins'), '/usr/local/lib/docker/cli-plugins', '/usr/lib/docker/cli-plugins'].map(
-          (folder) => join(folder, `docker-${type}`),
-        ),
+        ...[
+          join(homedir(), '.docker/cli-plugins'),
+          '/usr/local/lib/docker/cli-plugins',
+          '/usr/lib/docker/cli-plugins',
+        ].map((folder) => join(folder, `docker-${type}`)),
       ]
   for (const candidate of candidates) {
     try {

@@ -48,7 +48,9 @@ function setEnvironment(
   const environment: Record<string, string | null> = { ...config.environment }
   for (const [key, value] of variables) {
     if (key in environment && environment[key] !== value) {
-      onWarning?.(`provider ${JSON.stringify(provider)} overrides environment variable ${JSON.stringify(key)} of service ${JSON.stringify(service)}`)
+      onWarning?.(
+        `provider ${JSON.stringify(provider)} overrides environment variable ${JSON.stringify(key)} of service ${JSON.stringify(service)}`,
+      )
     }
     environment[key] = value
   }

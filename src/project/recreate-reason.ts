@@ -29,7 +29,8 @@ export function recreateReason(container: Container, input: ReasonInput): string
   const image = input.observed.images.get(input.service)
   if (image && container.labels[LABEL.image] !== image.id) return 'image changed'
   const volumeDigest = imageVolumeDigest(input.config, input.observed)
-  if (volumeDigest !== undefined && container.labels[LABEL.imageVolumeDigest] !== volumeDigest) return 'image volume changed'
+  if (volumeDigest !== undefined && container.labels[LABEL.imageVolumeDigest] !== volumeDigest)
+    return 'image volume changed'
   return missingNetwork(container, input) ?? missingVolume(container, input)
 }
 
@@ -44,8 +45,9 @@ function lostParent(container: Container, input: ReasonInput): string | undefine
   ].filter((id) => id !== undefined)
   for (const parent of input.parents) {
     if (parent.purpose === 'volume') {
+      if (parent.ids.length === 0) return `service ${parent.service} has no container`
       // Volumes outlive their container; only a parent made anew in this plan brings others.
-      if (parent.ids.length > 0 && parent.ids.every((id) => !input.observed.containers.some((one) => one.id === id))) {
+      if (parent.ids.every((id) => !input.observed.containers.some((one) => one.id === id))) {
         return `service ${parent.service} recreated`
       }
     } else if (!parent.ids.some((id) => held.includes(id))) {

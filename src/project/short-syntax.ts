@@ -24,7 +24,10 @@ export function parseMount(text: string, cwd: string): MountSpec {
 
 function absolute(target: string, text: string): string {
   if (target.startsWith('/')) return target
-  throw new TcomposeError('INVALID', `invalid volume specification: ${JSON.stringify(text)}: mount path must be absolute`)
+  throw new TcomposeError(
+    'INVALID',
+    `invalid volume specification: ${JSON.stringify(text)}: mount path must be absolute`,
+  )
 }
 
 /** `-p [[IP:]HOST:]CONTAINER[/PROTOCOL]`, ranges too. @throws TcomposeError INVALID */

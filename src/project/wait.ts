@@ -21,7 +21,10 @@ export function judge(condition: WaitCondition, service: string, container: Cont
     case 'completed':
       if (!ended) return { kind: 'wait' }
       if (state.exitCode === 0) return { kind: 'ok', text: 'Exited' }
-      return { kind: 'failed', message: `service ${JSON.stringify(service)} didn't complete successfully: exit ${state.exitCode}` }
+      return {
+        kind: 'failed',
+        message: `service ${JSON.stringify(service)} didn't complete successfully: exit ${state.exitCode}`,
+      }
     case 'healthy':
       if (ended) return exited()
       if (!hasHealthcheck(container)) {
@@ -32,7 +35,8 @@ export function judge(condition: WaitCondition, service: string, container: Cont
       return judgeHealth(container)
     case 'healthyOrRunning':
       if (ended) return exited()
-      if (!hasHealthcheck(container)) return state.status === 'running' ? { kind: 'ok', text: 'Healthy' } : { kind: 'wait' }
+      if (!hasHealthcheck(container))
+        return state.status === 'running' ? { kind: 'ok', text: 'Healthy' } : { kind: 'wait' }
       return judgeHealth(container)
     case 'completedOrRunning':
       if (ended && state.exitCode === 0) return { kind: 'ok', text: 'Exited' }

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import { openScope, pickOne } from '../choose.ts'
 import { integer } from '../options.ts'

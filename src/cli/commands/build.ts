@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import { buildServices } from '../../project/images.ts'
 import { imageName } from '../../project/names.ts'
@@ -54,10 +54,12 @@ async function build(session: Session, services: readonly string[], options: Opt
   }
   const project = await session.project({ services, noDeps: !options.withDependencies })
   const names = Object.keys(project.services).filter(
-    (name) => project.services[name]?.build && (options.withDependencies || services.length === 0 || services.includes(name)),
+    (name) =>
+      project.services[name]?.build && (options.withDependencies || services.length === 0 || services.includes(name)),
   )
   for (const name of services) {
-    if (!project.services[name]?.build && !options.withDependencies) session.warn(`service ${name} has nothing to build`)
+    if (!project.services[name]?.build && !options.withDependencies)
+      session.warn(`service ${name} has nothing to build`)
   }
   if (names.length === 0) {
     session.warn('No services to build')
@@ -65,12 +67,19 @@ async function build(session: Session, services: readonly string[], options: Opt
   }
   if (options.print || session.dryRun) {
     const targets = Object.fromEntries(names.map((name) => [name, project.services[name]?.build]))
-    session.write(options.print ? `${JSON.stringify({ target: targets }, null, 2)}\n` : names.map((name) => `service:${name}, buildImage, build\n`).join(''))
+    session.write(
+      options.print
+        ? `${JSON.stringify({ target: targets }, null, 2)}\n`
+        : names.map((name) => `service:${name}, buildImage, build\n`).join(''),
+    )
     return
   }
   const engine = await session.engine()
   const { emit } = await session.progress()
-  const output = createBuildOutput({ stream: process.stdout, quiet: options.quiet ?? session.globals.progress === 'quiet' })
+  const output = createBuildOutput({
+    stream: process.stdout,
+    quiet: options.quiet ?? session.globals.progress === 'quiet',
+  })
   const args = environmentOf(options.buildArg ?? [], { ...project.environment, ...session.env })
   await buildServices(project, engine, names, {
     emit,
@@ -79,7 +88,9 @@ async function build(session: Session, services: readonly string[], options: Opt
     onBuildEvent: (service, event) => output.show(service, event),
     onWarning: (message) => session.warn(message),
     buildOverrides: {
-      args: Object.fromEntries(args.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)])),
+      args: Object.fromEntries(
+        args.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),
+      ),
       ...(options.cache ? {} : { noCache: true }),
       ...(options.pull ? { pull: true } : {}),
       ssh: options.ssh ?? [],
@@ -94,7 +105,9 @@ async function build(session: Session, services: readonly string[], options: Opt
       session,
       names.flatMap((name) => {
         const service = project.services[name]
-        return service ? [{ service: name, reference: imageName(project, name, service), named: service.image !== undefined }] : []
+        return service
+          ? [{ service: name, reference: imageName(project, name, service), named: service.image !== undefined }]
+          : []
       }),
       { ignoreFailures: false },
     )

@@ -35,7 +35,9 @@ export function configure(command: Command, session: Session): void {
           if (event.type !== 'container' || attributes[LABEL.project] !== scope.name || service === undefined) continue
           if (services.length > 0 && !services.includes(service)) continue
           if (attributes[LABEL.oneOff] === 'True') continue
-          const shown = Object.fromEntries(Object.entries(attributes).filter(([key]) => !key.startsWith('com.docker.compose.')))
+          const shown = Object.fromEntries(
+            Object.entries(attributes).filter(([key]) => !key.startsWith('com.docker.compose.')),
+          )
           const at = new Date(Number(BigInt(event.timeNs) / 1_000_000n))
           const micros = String((BigInt(event.timeNs) / 1000n) % 1_000_000n).padStart(6, '0')
           if (options.json) {

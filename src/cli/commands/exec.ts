@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import type { ExecSpec } from '../../engine/containers/types.ts'
 import { openScope, pickOne } from '../choose.ts'
@@ -40,7 +40,12 @@ export function configure(command: Command, session: Session): void {
       const scope = await openScope(session, [service])
       const container = pickOne(scope, service, options.index, { running: true })
       const engine = await session.engine()
-      const tty = options.tty !== false && options.TTY !== false && !options.detach && process.stdin.isTTY === true && process.stdout.isTTY === true
+      const tty =
+        options.tty !== false &&
+        options.TTY !== false &&
+        !options.detach &&
+        process.stdin.isTTY === true &&
+        process.stdout.isTTY === true
       const stdin = options.interactive && !options.detach
       const spec: ExecSpec = {
         command: words,

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { shortId } from '../../base/digest.ts'
-import { parseReference } from '../../base/reference.ts'
 import { formatSize } from '../../base/size.ts'
 import type { Container } from '../../engine/containers/types.ts'
 import type { Image } from '../../engine/images/types.ts'
+import { formatTable } from '../../ui/table.ts'
 import { openScope, pick } from '../choose.ts'
 import { ago } from '../format.ts'
-import { formatTable } from '../../ui/table.ts'
+import { splitTag } from '../image-names.ts'
 import type { Session } from '../session.ts'
 
 export function configure(command: Command, session: Session): void {
@@ -47,29 +47,20 @@ export function configure(command: Command, session: Session): void {
 }
 
 function view(container: Container, image: Image | undefined) {
-  const name = image?.tags.includes(container.spec.image) ? container.spec.image : (image?.tags[0] ?? container.spec.image)
-  const { repository, tag } = split(name)
+  const name = image?.tags.includes(container.spec.image)
+    ? container.spec.image
+    : (image?.tags[0] ?? container.spec.image)
+  const { repository, tag } = splitTag(name)
   return {
     ID: container.imageId,
     ContainerName: container.name,
     Repository: repository,
     Tag: tag,
-    Platform: image ? `${image.config.os}/${image.config.architecture}${image.config.variant ? `/${image.config.variant}` : ''}` : '',
+    Platform: image
+      ? `${image.config.os}/${image.config.architecture}${image.config.variant ? `/${image.config.variant}` : ''}`
+      : '',
     Size: image?.sizeBytes ?? 0,
     Created: image?.createdAt ?? container.createdAt,
     LastTagTime: image?.taggedAt ?? '',
-  }
-}
-
-function split(name: string): { readonly repository: string; readonly tag: string } {
-  try {
-    const ref = parseReference(name)
-    const at = name.lastIndexOf(':')
-    const bare = name.replace(/@.*$/, '')
-    return ref.tag === undefined
-      ? { repository: bare, tag: ref.digest === undefined ? 'latest' : '<none>' }
-      : { repository: bare.slice(0, at), tag: ref.tag }
-  } catch {
-    return { repository: '<none>', tag: '<none>' }
   }
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { orphansOf } from '../../project/plan-orphans.ts'
 import { NOTHING } from '../../project/observed.ts'
 import { planSignal } from '../../project/plan-lifecycle.ts'
+import { orphansOf } from '../../project/plan-orphans.ts'
 import { openScope, pick } from '../choose.ts'
 import type { Session } from '../session.ts'
 

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import { TcomposeError } from '../../base/errors.ts'
 import { parseDurationMs } from '../../base/duration.ts'
+import { TcomposeError } from '../../base/errors.ts'
 import { isOneOff, shortName } from '../../project/names.ts'
 import { createLogPrinter } from '../../ui/logs.ts'
 import { openScope, pick, pickOne } from '../choose.ts'
+import { followLogs } from '../follow-logs.ts'
 import { integer } from '../options.ts'
 import type { Session } from '../session.ts'
-import { followLogs } from '../follow-logs.ts'
 
 interface Options {
   readonly follow?: boolean
@@ -36,7 +36,9 @@ export function configure(command: Command, session: Session): void {
       const engine = await session.engine()
       const containers =
         options.index === undefined
-          ? pick(scope.containers, { services, oneOffs: true }).filter((one) => !isOneOff(one) || services.length > 0 || options.follow)
+          ? pick(scope.containers, { services, oneOffs: true }).filter(
+              (one) => !isOneOff(one) || services.length > 0 || options.follow,
+            )
           : [pickOne(scope, oneService(services), options.index)]
       const nowMs = Date.now()
       const printer = createLogPrinter({

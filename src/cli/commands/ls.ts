@@ -63,7 +63,9 @@ function stacks(
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([one, list]) => `${one}(${list.length})`)
         .join(', ')
-      const files = new Set(members.flatMap((one) => (one.labels[LABEL.configFiles] ?? '').split(',').filter((file) => file !== '')))
+      const files = new Set(
+        members.flatMap((one) => (one.labels[LABEL.configFiles] ?? '').split(',').filter((file) => file !== '')),
+      )
       return [{ Name: name, Status: status, ConfigFiles: [...files].join(',') || 'N/A' }]
     })
 }

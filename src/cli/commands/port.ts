@@ -20,7 +20,10 @@ export function configure(command: Command, session: Session): void {
       const found = container.ports.find((one) => one.containerPort === port && one.protocol === protocol)
       if (!found) {
         const known = container.ports.map((one) => `${one.containerPort}/${one.protocol}`).join(', ')
-        throw new TcomposeError('NOT_FOUND', `no port ${port}/${protocol} for container ${container.name}: ${known || 'it publishes none'}`)
+        throw new TcomposeError(
+          'NOT_FOUND',
+          `no port ${port}/${protocol} for container ${container.name}: ${known || 'it publishes none'}`,
+        )
       }
       const ip = found.hostIp === '' ? '0.0.0.0' : found.hostIp
       session.write(`${ip.includes(':') ? `[${ip}]` : ip}:${found.hostPort}\n`)

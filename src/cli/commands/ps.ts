@@ -3,9 +3,9 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
-import { orphansOf } from '../../project/plan-orphans.ts'
-import { NOTHING } from '../../project/observed.ts'
 import { isOneOff, serviceOf } from '../../project/names.ts'
+import { NOTHING } from '../../project/observed.ts'
+import { orphansOf } from '../../project/plan-orphans.ts'
 import { openScope, pick } from '../choose.ts'
 import { containerView } from '../container-view.ts'
 import { formatRows } from '../format.ts'
@@ -43,7 +43,11 @@ export function configure(command: Command, session: Session): void {
     .option('--no-trunc', 'Do not cut the output')
     .option('-q, --quiet', 'Show ids alone')
     .option('--services', 'Show services')
-    .option('--status <status>', 'Filter by status: paused, restarting, removing, running, dead, created, exited', collect)
+    .option(
+      '--status <status>',
+      'Filter by status: paused, restarting, removing, running, dead, created, exited',
+      collect,
+    )
   onByDefault(command, '--orphans', 'Include containers of services that the file does not define')
   command.action(async (services: readonly string[], options: Options) => {
     const statuses = [...(options.status ?? []), ...filterStatuses(options.filter)]

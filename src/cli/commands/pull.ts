@@ -1,8 +1,8 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { createLimiter } from '../../base/concurrency.ts'
 import { messageOf, TcomposeError } from '../../base/errors.ts'
-import { pullImage } from '../../project/images.ts'
 import { decideImage } from '../../project/image-policy.ts'
+import { pullImage } from '../../project/images.ts'
 import { checkChoice } from '../options.ts'
 import type { Session } from '../session.ts'
 
@@ -34,7 +34,10 @@ async function pull(session: Session, services: readonly string[], options: Opti
   const engine = await session.engine()
   const { emit } = await session.progress()
   const show = options.quiet ? () => {} : emit
-  const wanted = new Map<string, { readonly names: string[]; readonly platform: string | undefined; readonly buildable: boolean }>()
+  const wanted = new Map<
+    string,
+    { readonly names: string[]; readonly platform: string | undefined; readonly buildable: boolean }
+  >()
   for (const [name, service] of Object.entries(project.services)) {
     if (service.provider) continue
     if (!service.image) {
@@ -47,7 +50,11 @@ async function pull(session: Session, services: readonly string[], options: Opti
     }
     const present = await engine.images.find(service.image)
     const own = service.pull_policy === undefined || service.pull_policy === 'build' ? 'always' : service.pull_policy
-    const decision = decideImage(name, service, present, { pull: options.policy ?? own, noBuild: true, nowMs: Date.now() })
+    const decision = decideImage(name, service, present, {
+      pull: options.policy ?? own,
+      noBuild: true,
+      nowMs: Date.now(),
+    })
     if (decision.kind === 'use' || decision.kind === 'missing') {
       const details = decision.kind === 'use' ? 'Image is already present locally' : 'pull_policy is never'
       show({ id: `Image ${service.image}`, status: 'skipped', text: 'Skipped', details })
@@ -55,7 +62,8 @@ async function pull(session: Session, services: readonly string[], options: Opti
     }
     const known = wanted.get(service.image)
     if (known) known.names.push(name)
-    else wanted.set(service.image, { names: [name], platform: service.platform, buildable: service.build !== undefined })
+    else
+      wanted.set(service.image, { names: [name], platform: service.platform, buildable: service.build !== undefined })
   }
   if (session.dryRun) {
     session.write([...wanted.keys()].map((reference) => `image:${reference}, pullImage, pull\n`).join(''))
@@ -81,7 +89,9 @@ async function pull(session: Session, services: readonly string[], options: Opti
     ),
   )
   if (mustBuild.length > 0) {
-    session.warn(`Some service image(s) must be built from source by running:\n    docker compose build ${mustBuild.join(' ')}`)
+    session.warn(
+      `Some service image(s) must be built from source by running:\n    docker compose build ${mustBuild.join(' ')}`,
+    )
   }
   if (failures.length === 0) return
   if (options.ignorePullFailures) for (const error of failures) session.warn(messageOf(error))

@@ -19,12 +19,17 @@ export function configure(command: Command, session: Session): void {
     .action(async (services: readonly string[], options: Options) => {
       const project = await session.project({ services, noDeps: !options.includeDeps })
       const targets = Object.entries(project.services).flatMap(([name, service]) =>
-        service.build ? [{ service: name, reference: imageName(project, name, service), named: Boolean(service.image) }] : [],
+        service.build
+          ? [{ service: name, reference: imageName(project, name, service), named: Boolean(service.image) }]
+          : [],
       )
       if (session.dryRun) {
         session.write(targets.map((one) => `image:${one.reference}, pushImage, push\n`).join(''))
         return
       }
-      await pushImages(session, targets, { ignoreFailures: options.ignorePushFailures ?? false, quiet: options.quiet ?? false })
+      await pushImages(session, targets, {
+        ignoreFailures: options.ignorePushFailures ?? false,
+        quiet: options.quiet ?? false,
+      })
     })
 }

@@ -16,9 +16,12 @@ export function configure(command: Command, session: Session): void {
   command
     .usage('[OPTIONS] [SERVICE...]')
     .argument('[services...]')
-    .option('--no-deps', "Leave services that depend on them alone")
+    .option('--no-deps', 'Leave services that depend on them alone')
     .option('-t, --timeout <seconds>', 'Seconds until containers that do not stop are killed', integer('--timeout'))
-    .option('--apply', 'Bring in what has changed in the file since: changed services are made anew, the others restarted')
+    .option(
+      '--apply',
+      'Bring in what has changed in the file since: changed services are made anew, the others restarted',
+    )
     .action(async (services: readonly string[], options: Options) => {
       const { name, project } = await session.projectOrName({ services, keepOthers: true })
       const observed = await observe(await session.engine(), name)

@@ -29,7 +29,12 @@ export function configure(command: Command, session: Session): void {
       }
       if (!options.force && !session.dryRun) {
         const names = chosen.map((one) => one.name).join(', ')
-        const sure = await confirm(`Going to remove ${names}\nAre you sure?`, false, { input: process.stdin, output: process.stderr }, session.signal)
+        const sure = await confirm(
+          `Going to remove ${names}\nAre you sure?`,
+          false,
+          { input: process.stdin, output: process.stderr },
+          session.signal,
+        )
         if (!sure) return
       }
       await session.execute(

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { collect } from '../options.ts'
 import { type RunOptions, runOneOff } from '../run-one-off.ts'
 import type { Session } from '../session.ts'
@@ -38,6 +38,11 @@ export function configure(command: Command, session: Session): void {
     .option('-v, --volume <mount>', 'Mount a volume (repeatable)', collect)
     .addOption(new Option('--volumes <mount>').argParser(collect).hideHelp())
     .option('-w, --workdir <path>', 'Working directory in the container')
-    .addHelpText('after', '\nExamples:\n  tcompose run --rm web npm test\n  tcompose run --rm -e DEBUG=1 -v ./data:/data web sh\n')
-    .action((service: string, words: readonly string[], options: RunOptions) => runOneOff(session, service, words, options))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  tcompose run --rm web npm test\n  tcompose run --rm -e DEBUG=1 -v ./data:/data web sh\n',
+    )
+    .action((service: string, words: readonly string[], options: RunOptions) =>
+      runOneOff(session, service, words, options),
+    )
 }

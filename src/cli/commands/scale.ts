@@ -13,7 +13,13 @@ export function configure(command: Command, session: Session): void {
       const scale = parseScale(args)
       const services = [...scale.keys()]
       const loaded = await session.project({ services, noDeps: !options.deps })
-      const { plan } = await converge(session, withScale(loaded, scale), services, { build: false }, { start: true, wait: false })
+      const { plan } = await converge(
+        session,
+        withScale(loaded, scale),
+        services,
+        { build: false },
+        { start: true, wait: false },
+      )
       await session.execute(plan)
     })
 }

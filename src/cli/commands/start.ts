@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { randomId } from '../../base/id.ts'
 import { TcomposeError } from '../../base/errors.ts'
+import { randomId } from '../../base/id.ts'
 import { projectFromContainers } from '../../project/from-labels.ts'
 import { observe } from '../../project/observed.ts'
 import { planStartServices } from '../../project/plan-lifecycle.ts'

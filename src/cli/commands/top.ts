@@ -11,7 +11,9 @@ export function configure(command: Command, session: Session): void {
     .action(async (services: readonly string[]) => {
       const scope = await openScope(session, services)
       const engine = await session.engine()
-      const running = pick(scope.containers, { services, oneOffs: true }).filter((one) => one.state.status === 'running')
+      const running = pick(scope.containers, { services, oneOffs: true }).filter(
+        (one) => one.state.status === 'running',
+      )
       const tables = await Promise.all(running.map((one) => engine.containers.top(one.id)))
       const titles = tables[0]?.titles ?? []
       const rows = tables.flatMap((table, index) => {

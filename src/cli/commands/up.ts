@@ -2,8 +2,8 @@ import type { Command } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import { checkExclusive } from '../options.ts'
 import type { Session } from '../session.ts'
-import { addUpOptions, type UpOptions } from '../up-options.ts'
 import { up } from '../up.ts'
+import { addUpOptions, type UpOptions } from '../up-options.ts'
 
 export function configure(command: Command, session: Session): void {
   addUpOptions(command.usage('[OPTIONS] [SERVICE...]').argument('[services...]'))
@@ -32,7 +32,8 @@ function checkUpOptions(options: UpOptions): void {
       '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, --exit-code-from, --attach or --attach-dependencies',
     )
   }
-  if (options.wait && stops) throw new TcomposeError('INVALID', '--wait cannot be combined with --abort-on-container-exit')
+  if (options.wait && stops)
+    throw new TcomposeError('INVALID', '--wait cannot be combined with --abort-on-container-exit')
   if (options.forceRecreate && options.recreate === false) {
     throw new TcomposeError('INVALID', '--force-recreate and --no-recreate are incompatible')
   }
@@ -42,5 +43,8 @@ function checkUpOptions(options: UpOptions): void {
   if (options.abortOnContainerExit && options.abortOnContainerFailure) {
     throw new TcomposeError('INVALID', '--abort-on-container-failure cannot be combined with --abort-on-container-exit')
   }
-  if (options.detach && options.watch) throw new TcomposeError('INVALID', '--watch and --detach cannot be combined', { hint: 'tcompose up -d, then tcompose watch --no-up' })
+  if (options.detach && options.watch)
+    throw new TcomposeError('INVALID', '--watch and --detach cannot be combined', {
+      hint: 'tcompose up -d, then tcompose watch --no-up',
+    })
 }

@@ -20,7 +20,9 @@ export function configure(command: Command, session: Session): void {
       const engine = await session.engine()
       const own = await engine.volumes.list({ labels: [`${LABEL.project}=${scope.name}`] })
       const used = new Set(
-        pick(scope.containers, { services }).flatMap((one) => one.mounts.flatMap((mount) => (mount.name ? [mount.name] : []))),
+        pick(scope.containers, { services }).flatMap((one) =>
+          one.mounts.flatMap((mount) => (mount.name ? [mount.name] : [])),
+        ),
       )
       const shown = services.length === 0 ? own : own.filter((one) => used.has(one.name))
       if (options.quiet) {
