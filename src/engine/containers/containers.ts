@@ -30,6 +30,17 @@ export function createContainers(deps: ContainersDeps): Containers & NeedsRepair
     return observed(found)
   }
 
+  const logBatches: Containers['logBatches'] = async function* (ref, query, signal) {
+    const container = observed(stored(ref))
+    const { assertReadableLog, readLogBatches } = await import('./logs.ts')
+    assertReadableLog(container.spec.log?.driver ?? 'json-file')
+    const isRunning = (): boolean => {
+      const row = store.byId(container.id)
+      return row !== undefined && isLive(observed(row))
+    }
+    yield* readLogBatches(container.logPath, query, isRunning, signal)
+  }
+
   return {
     async create(spec, options) {
       const { createContainer } = await import('./create.ts')
@@ -104,14 +115,9 @@ export function createContainers(deps: ContainersDeps): Containers & NeedsRepair
       return await attachContainer(context, stored(ref))
     },
     async *logs(ref, query, signal) {
-      const container = observed(stored(ref))
-      const { readLogs } = await import('./logs.ts')
-      const isRunning = (): boolean => {
-        const row = store.byId(container.id)
-        return row !== undefined && isLive(observed(row))
-      }
-      yield* readLogs(container.logPath, query, isRunning, signal)
+      for await (const batch of logBatches(ref, query, signal)) yield* batch
     },
+    logBatches,
     async stats(ref) {
       const { readStats } = await import('./stats.ts')
       return await readStats(observed(stored(ref)))

@@ -259,7 +259,8 @@ export interface Containers {
   /** The container's own stdio, from now on. Attach before `start` to miss nothing: it then waits for the start. */
   attach(ref: string): Promise<ProcessStreams>
   logs(ref: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>
-  /** Raw bytes in log order, for speed: chunks of many lines already decoded. */
+  /** The same, many lines at a time: several times faster for long logs. */
+  logBatches(ref: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<readonly LogLine[]>
   stats(ref: string): Promise<StatsSample>
   /** ps(1) columns for its processes. */
   top(
