@@ -1,3 +1,4 @@
+import { isTcomposeError } from '../../base/errors.ts'
 import { acquireLock, type Lock } from '../../platform/lock.ts'
 import { bootId } from '../../platform/process.ts'
 import type { Events } from '../events/types.ts'
@@ -38,6 +39,16 @@ export function createContext(deps: ContainersDeps, store: ContainerStore): Cont
 
 export function lockContainer(context: ContainerContext, id: string, signal?: AbortSignal): Promise<Lock> {
   return acquireLock(context.db.secret, `container/${id}`, { signal })
+}
+
+/** Takes the lock if nobody holds it. */
+export async function tryLockContainer(context: ContainerContext, id: string): Promise<Lock | undefined> {
+  try {
+    return await acquireLock(context.db.secret, `container/${id}`, { noWait: true })
+  } catch (error) {
+    if (isTcomposeError(error, 'CONFLICT')) return undefined
+    throw error
+  }
 }
 
 export function bundleOf(context: ContainerContext, id: string): string {

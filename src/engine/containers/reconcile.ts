@@ -1,11 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { mapConcurrent } from '../../base/concurrency.ts'
-import { errnoOf, isTcomposeError } from '../../base/errors.ts'
-import { acquireLock, type Lock } from '../../platform/lock.ts'
+import { errnoOf } from '../../base/errors.ts'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { discardContainer } from './create.ts'
-import { type ContainerContext, directoryOf } from './deps.ts'
+import { type ContainerContext, directoryOf, tryLockContainer } from './deps.ts'
 import { isBroken } from './observe.ts'
 import { removeLocked } from './remove.ts'
 import { settleLocked } from './settle.ts'
@@ -22,7 +21,7 @@ export async function reconcileContainers(context: ContainerContext): Promise<vo
 
 async function mend(context: ContainerContext, before: StoredContainer): Promise<void> {
   if (!isBroken(before, context.paths, context.boot)) return
-  const lock = await tryLock(context, before.id)
+  const lock = await tryLockContainer(context, before.id)
   if (!lock) return
   await using _lock = lock
   const { id } = before
@@ -42,7 +41,7 @@ async function dropOrphans(context: ContainerContext): Promise<void> {
   const { paths } = context
   for (const id of namesIn(paths.containers)) {
     if (!/^[0-9a-f]{64}$/.test(id) || context.store.byId(id)) continue
-    const lock = await tryLock(context, id)
+    const lock = await tryLockContainer(context, id)
     if (!lock) continue
     await using _lock = lock
     if (!context.store.byId(id)) await rm(directoryOf(context, id), { recursive: true, force: true })
@@ -56,15 +55,6 @@ async function dropOrphans(context: ContainerContext): Promise<void> {
     if (row) continue
     await destroyLeftover(bundle, paths.runcRoot)
     rmSync(bundle, { recursive: true, force: true })
-  }
-}
-
-async function tryLock(context: ContainerContext, id: string): Promise<Lock | undefined> {
-  try {
-    return await acquireLock(context.db.secret, `container/${id}`, { noWait: true })
-  } catch (error) {
-    if (isTcomposeError(error, 'CONFLICT')) return undefined
-    throw error
   }
 }
 

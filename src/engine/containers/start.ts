@@ -1,11 +1,11 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { isTcomposeError, messageOf, TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import { launchShim } from '../../runtime/shim-client.ts'
-import type { ContainerInterface } from '../networks/types.ts'
+import type { AttachRequest, ContainerInterface } from '../networks/types.ts'
 import { connectWaiting } from './attach.ts'
-import { bundleOf, type ContainerContext, emitContainer, lockContainer } from './deps.ts'
+import { bundleOf, type ContainerContext, emitContainer, lockContainer, tryLockContainer } from './deps.ts'
 import { launchRequest } from './launch.ts'
-import { selfIdentity } from './observe.ts'
+import { isBroken, selfIdentity } from './observe.ts'
 import { removeLocked } from './remove.ts'
 import { clearRun, settleLocked } from './settle.ts'
 import type { StoredContainer, StoredState } from './store.ts'
@@ -68,9 +68,9 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
     holder: selfIdentity(),
   }
   context.store.setState(id, state)
-  const networks = await context.networks()
   const { record } = stored
-  const ports = record.spec.network.kind === 'networks' ? await networks.choosePorts(id, record.spec.ports ?? []) : []
+  const onNetworks = record.spec.network.kind === 'networks'
+  const ports = onNetworks ? await choosePorts(context, stored) : []
   const request = await launchRequest(context, stored, ports)
   throwIfAborted(signal)
   const handle = await launchShim(request, signal)
@@ -82,10 +82,14 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
       startedAt: nowNano(),
     }
     context.store.setState(id, starting)
-    const interfaces: readonly ContainerInterface[] =
-      record.spec.network.kind === 'networks'
-        ? await networks.attach({ containerId: id, pid: handle.shimPid, endpoints: stored.endpoints, ports })
-        : []
+    const interfaces: readonly ContainerInterface[] = onNetworks
+      ? await (await context.networks()).attach({
+          containerId: id,
+          pid: handle.shimPid,
+          endpoints: stored.endpoints,
+          ports,
+        })
+      : []
     await connectWaiting(id, bundle)
     const { pid, pidStart } = await handle.start(interfaces, signal)
     context.store.setState(
@@ -97,6 +101,27 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
     throw error
   }
   await emitContainer(context, stored, 'start')
+}
+
+/** A port may still stand against a container that has ended unseen: its end is recorded before we give up. */
+async function choosePorts(context: ContainerContext, stored: StoredContainer): Promise<AttachRequest['ports']> {
+  const networks = await context.networks()
+  const wanted = stored.record.spec.ports ?? []
+  try {
+    return await networks.choosePorts(stored.id, wanted)
+  } catch (error) {
+    const unseen = isTcomposeError(error, 'CONFLICT')
+      ? context.store.all().filter((other) => other.ports.length > 0 && other.id !== stored.id)
+      : []
+    const ended = unseen.filter((other) => isBroken(other, context.paths, context.boot))
+    if (ended.length === 0) throw error
+    for (const other of ended) {
+      // Never wait for another's lock while holding our own.
+      await using lock = await tryLockContainer(context, other.id)
+      if (lock) await settleLocked(context, other.id)
+    }
+    return await networks.choosePorts(stored.id, wanted)
+  }
 }
 
 function running(
