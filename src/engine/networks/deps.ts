@@ -1,0 +1,19 @@
+import type { Ip } from '../../platform/ip.ts'
+import type { Nft } from '../../platform/nft.ts'
+import type { Events } from '../events/types.ts'
+import type { Database } from '../state/database.ts'
+import type { EnginePaths } from '../state/paths.ts'
+
+export interface NetworkDeps {
+  readonly db: Database
+  readonly paths: EnginePaths
+  readonly events: Events
+}
+
+/** What the parts of this folder share. */
+export interface NetworkContext extends NetworkDeps {
+  readonly ip: Ip
+  readonly nft: Nft
+  /** Name of our nft table. */
+  readonly table: string
+}
