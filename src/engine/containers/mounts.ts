@@ -1,5 +1,6 @@
 import { chownSync, closeSync, existsSync, fchmodSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
+import { randomId } from '../../base/id.ts'
 import type { SpecMount } from '../../runtime/oci-spec-input.ts'
 import { resolveRootPath } from '../../runtime/root-reader.ts'
 import type { Image } from '../images/types.ts'
@@ -66,13 +67,12 @@ async function makeVolume(
 ): Promise<ContainerMount> {
   const volumes = await context.volumes()
   const anonymous = !mount.source
-  const existing = mount.source ? await volumes.find(mount.source) : undefined
+  const name = mount.source || randomId()
+  // Noted before it is made: a create that is cut short finds it by this and takes it away again.
+  context.db.run('INSERT OR IGNORE INTO volume_users (volume, container_id) VALUES (?, ?)', name, input.id)
+  const existing = anonymous ? undefined : await volumes.find(name)
   const volume =
-    existing ??
-    (await volumes.create({
-      ...(mount.source ? { name: mount.source } : {}),
-      ...(mount.labels ? { labels: mount.labels } : {}),
-    }))
+    existing ?? (await volumes.create({ name, anonymous, ...(mount.labels ? { labels: mount.labels } : {}) }))
   await volumes.use(volume.name, input.id)
   if (!mount.nocopy && !mount.subpath) {
     await volumes.populate(volume.name, await (await context.images()).root(input.image.id), mount.target)

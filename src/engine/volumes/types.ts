@@ -1,6 +1,8 @@
 export interface VolumeSpec {
   /** Absent: anonymous, 64 hex digits. */
   readonly name?: string | undefined
+  /** Anonymous in spite of its name: whoever asks for it has chosen one beforehand. */
+  readonly anonymous?: boolean
   readonly driver?: string
   readonly driverOpts?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>

@@ -147,7 +147,7 @@ function makeVolume(deps: VolumeDeps, name: string, spec: VolumeSpec): Volume {
     labels: spec.labels ?? {},
     createdAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
     mountpoint: `${paths.volumes}/${name}/_data`,
-    anonymous: spec.name === undefined,
+    anonymous: spec.anonymous ?? spec.name === undefined,
   }
   mkdirSync(`${paths.volumes}/${name}`, { recursive: true, mode: 0o701 })
   mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 })
