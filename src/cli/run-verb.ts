@@ -130,8 +130,9 @@ function asUsageError(error: CommanderError, command: Command, args: readonly st
     const flag = /--[\w-]+|-\w/.exec(text)?.[0] ?? ''
     return new TcomposeError('INVALID', `flag needs an argument: ${flag}`, { hint: see })
   }
-  if (error.code === 'commander.unknownCommand') {
-    const name = /'([^']+)'/.exec(text)?.[1] ?? ''
+  const excess = error.code === 'commander.excessArguments' && command.commands.length > 0 && !sub
+  if (error.code === 'commander.unknownCommand' || excess) {
+    const name = /'([^']+)'/.exec(text)?.[1] ?? args.find((one) => !one.startsWith('-')) ?? ''
     const near = nearest(
       name,
       command.commands.map((one) => one.name()),

@@ -93,33 +93,38 @@ async function rebuild(
 }
 
 function report(session: Session, event: WatchEvent): void {
-  const say = (text: string): void => void process.stderr.write(`${text}\n`)
+  const text = describe(event)
+  if (text !== undefined) process.stderr.write(`${text}\n`)
+  if (event.kind !== 'executed') return
+  if (event.output) process.stdout.write(event.output)
+  if (event.exitCode !== 0) {
+    session.warn(`"${event.command}" in service "${event.service}" exited with ${event.exitCode}`)
+  }
+}
+
+function describe(event: WatchEvent): string | undefined {
   switch (event.kind) {
     case 'watching':
-      return say('Watch enabled')
-    case 'synced':
-      if (event.copied + event.removed === 0) return
-      return say(
-        event.initial
-          ? `Initial sync of service "${event.service}": ${event.copied} files`
-          : `Syncing service "${event.service}" after ${event.copied + event.removed} changes were detected`,
-      )
+      return 'Watch enabled'
+    case 'synced': {
+      const count = event.copied + event.removed
+      if (count === 0) return undefined
+      return event.initial
+        ? `Initial sync of service "${event.service}": ${event.copied} files`
+        : `Syncing service "${event.service}" after ${count} changes were detected`
+    }
     case 'rebuilding':
-      return say(`Rebuilding service(s) ${JSON.stringify(event.services)} after changes were detected...`)
+      return `Rebuilding service(s) ${JSON.stringify(event.services)} after changes were detected...`
     case 'rebuilt':
-      return say(`service(s) ${JSON.stringify(event.services)} successfully built`)
-    case 'restarting':
-      return
+      return `service(s) ${JSON.stringify(event.services)} successfully built`
     case 'restarted':
-      return say(`service(s) ${JSON.stringify(event.services)} restarted`)
+      return `service(s) ${JSON.stringify(event.services)} restarted`
+    case 'restarting':
     case 'executed':
-      if (event.output) process.stdout.write(event.output)
-      if (event.exitCode !== 0)
-        session.warn(`"${event.command}" in service "${event.service}" exited with ${event.exitCode}`)
-      return
+      return undefined
     case 'failed':
-      return say(`service "${event.service}": ${messageOf(event.error)}`)
+      return `service "${event.service}": ${messageOf(event.error)}`
     case 'polling':
-      return say(`${event.path} is polled: changes take up to a second to be seen`)
+      return `${event.path} is polled: changes take up to a second to be seen`
   }
 }

@@ -1,0 +1,10 @@
+/** The library's face: load a compose project, open an engine, bring the project up. */
+export { type ErrorCode, isTcomposeError, TcomposeError } from './base/errors.ts'
+export { type Emit, type ProgressEvent, silent } from './base/progress.ts'
+export { loadProject } from './compose/load.ts'
+export type { LoadedProject, LoadOptions, Project, Service } from './compose/types.ts'
+export type { Container } from './engine/containers/types.ts'
+export type { Engine } from './engine/engine.ts'
+export { type OpenOptions, openEngine } from './engine/open.ts'
+export { formatPlan, type Plan } from './project/plan.ts'
+export { type DownProjectOptions, down, type RunningProject, type UpProjectOptions, up } from './project/up.ts'
