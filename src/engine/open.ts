@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { writeFileAtomic } from '../platform/files.ts'
 import { bootId } from '../platform/process.ts'
+import { spreadDirectories } from '../runtime/fs-worker.ts'
 import { createContainers } from './containers/containers.ts'
 import type { Engine } from './engine.ts'
 import { createEvents } from './events/create-events.ts'
@@ -74,9 +75,11 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
 function makeDirectories(paths: EnginePaths): void {
   const own = [paths.root, paths.run, paths.bundles, paths.runcRoot, paths.containers]
   const data = [paths.blobs, paths.layers, paths.volumes, paths.temporary, paths.cacheMounts]
-  for (const path of [...own, ...data]) {
-    if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o700 })
-  }
+  const made = [...own, ...data].filter((path) => !existsSync(path))
+  for (const path of made) mkdirSync(path, { recursive: true, mode: 0o700 })
+  spreadDirectories(
+    made.filter((path) => path === paths.temporary || path === paths.layers || path === paths.containers),
+  )
 }
 
 type Repairable = ReturnType<typeof createContainers>

@@ -1,7 +1,7 @@
 #include "fs.h"
 
+#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 static const uint64_t DEFAULT_MAX_BYTES = 64ULL << 30, DEFAULT_MAX_ENTRIES = 10000000;
 
@@ -125,6 +125,27 @@ static void sync_and_unmark(const struct options *options) {
     for (size_t i = 2; i < options->argument_count; i++) unlink(options->arguments[i]);
 }
 
+/* linux/fs.h, which musl-gcc does not see. */
+#define GET_FLAGS _IOR('f', 1, long)
+#define SET_FLAGS _IOW('f', 2, long)
+enum { TOP_DIRECTORY = 0x00020000 };
+
+/*
+ * Asks the file system to lay the subdirectories of a directory far from each other, as ext4 does with /home: each then
+ * fills a part of the disk of its own. Without it, a layer that is written where one was just removed needs up to ten
+ * times as long, since ext4 looks at every inode that was freed there in the last seconds. What does not know it, ignores it.
+ */
+static void spread_directories(const struct options *options) {
+    for (size_t i = 1; i < options->argument_count; i++) {
+        int fd = open_directory(options->arguments[i]), flags = 0;
+        if (ioctl(fd, GET_FLAGS, &flags) == 0 && !(flags & TOP_DIRECTORY)) {
+            flags |= TOP_DIRECTORY;
+            ioctl(fd, SET_FLAGS, &flags);
+        }
+        close(fd);
+    }
+}
+
 int main(int count, char **list) {
     struct options *options = must_alloc(sizeof *options);
     struct rlimit files;
@@ -142,6 +163,8 @@ int main(int count, char **list) {
         remove_directories(options);
     } else if (strcmp(verb, "sync") == 0) {
         sync_and_unmark(options);
+    } else if (strcmp(verb, "spread") == 0) {
+        spread_directories(options);
     } else if (strcmp(verb, "assemble") == 0) {
         if (!options->skeleton) fail(EXIT_USAGE, "--skeleton is wanted");
         verb_assemble(options);
