@@ -1,5 +1,5 @@
-import type { Ip } from '../../platform/ip.ts'
-import type { Nft } from '../../platform/nft.ts'
+import type { Ip } from '../../platform/ip-process.ts'
+import type { Nft } from '../../platform/nft-process.ts'
 import type { Events } from '../events/types.ts'
 import type { Database } from '../state/database.ts'
 import type { EnginePaths } from '../state/paths.ts'

@@ -1,6 +1,6 @@
 import { TcomposeError } from '../../base/errors.ts'
-import { createIp } from '../../platform/ip.ts'
-import { createNft } from '../../platform/nft.ts'
+import { createIp } from '../../platform/ip-process.ts'
+import { createNft } from '../../platform/nft-process.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
 import { createNetwork } from './create.ts'
 import type { NetworkContext, NetworkDeps } from './deps.ts'
