@@ -2,7 +2,7 @@ import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:chi
 import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../base/digest.ts'
-import { type ErrorCode, TcomposeError } from '../base/errors.ts'
+import { type ErrorCode, isTcomposeError, TcomposeError } from '../base/errors.ts'
 import { nativePath } from './native.ts'
 
 /**
@@ -287,7 +287,13 @@ export async function diffUpper(
  * each a part of the disk of its own, which makes writing where something was just removed many times faster). Once.
  */
 export function spreadDirectories(paths: readonly string[]): void {
-  if (paths.length > 0) spawnSync(nativePath('tcompose-fs'), ['spread', ...paths], { stdio: 'ignore', env: {} })
+  if (paths.length === 0) return
+  try {
+    spawnSync(nativePath('tcompose-fs'), ['spread', ...paths], { stdio: 'ignore', env: {} })
+  } catch (error) {
+    // It is advice; whatever needs the worker will say that it has not been built.
+    if (!isTcomposeError(error, 'UNAVAILABLE')) throw error
+  }
 }
 
 /**
