@@ -68,7 +68,7 @@ export function normalizeFlags(args: readonly string[], command: Command): reado
     }
     const match = /^(--[\w-]+)=(.*)$/s.exec(word)
     const option = match ? options.find((one) => one.long === match[1]) : undefined
-    if (match && option?.isBoolean()) {
+    if (match && (option?.isBoolean() || option?.negate)) {
       const on = /^(1|t|true)$/i.test(match[2] as string)
       if (!on && !/^(0|f|false)$/i.test(match[2] as string)) {
         throw new TcomposeError(

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { splitWords } from '../../../src/cli/words.ts'
+
+test.each([
+  ['a b  c', ['a', 'b', 'c']],
+  ["a 'b c' d", ['a', 'b c', 'd']],
+  ['a "b \\" c" d', ['a', 'b " c', 'd']],
+  ['a\\ b', ['a b']],
+  ["''", ['']],
+  ['', []],
+])('%j', (text, words) => {
+  expect(splitWords(text)).toEqual(words)
+})
+
+test('an open quote is an error', () => {
+  expect(() => splitWords("a 'b")).toThrow("unclosed '")
+})
