@@ -8,12 +8,14 @@ process.chdir(root)
 mkdirSync('dist', { recursive: true })
 const started = new Date()
 
+// musl-gcc brings the C library's headers, not the kernel's.
+const kernelHeaders = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch}-linux-gnu`]
 const programs = { tcompose: 'launcher', 'tcompose-shim': 'shim', 'tcompose-fs': 'fs' }
 for (const [name, folder] of Object.entries(programs)) {
   const sources = readdirSync(`src/runtime/${folder}`).filter((file) => file.endsWith('.c')).map((file) => `src/runtime/${folder}/${file}`)
   if (sources.length === 0) continue
   // A running program is replaced by rename, never written over.
-  execFileSync('musl-gcc', ['-std=gnu11', '-static', '-Os', '-s', '-Wall', '-Wextra', '-Werror', '-o', `dist/.${name}.new`, ...sources], { stdio: 'inherit' })
+  execFileSync('musl-gcc', ['-std=gnu11', '-static', '-Os', '-s', '-Wall', '-Wextra', '-Werror', ...kernelHeaders, '-o', `dist/.${name}.new`, ...sources], { stdio: 'inherit' })
   renameSync(`dist/.${name}.new`, `dist/${name}`)
 }
 

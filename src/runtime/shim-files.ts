@@ -10,7 +10,11 @@ import type { ShimExit } from './shim-types.ts'
  */
 export function readExit(bundle: string): ShimExit | undefined {
   const text = readText(`${bundle}/exit`)
-  if (text === undefined) return undefined
+  return text === undefined ? undefined : parseExit(text, bundle)
+}
+
+/** The text of an exit record: code, signal, whether for want of memory, nanoseconds, error if any. */
+export function parseExit(text: string, bundle: string): ShimExit {
   const fields = /^(\d+) (\d+) ([01]) (\d+)(?: (.+))?\n$/s.exec(text)
   if (!fields) throw new TcomposeError('CORRUPT', `${bundle}/exit is not an exit record`)
   const [, exitCode, signal, oomKilled, finishedAt, error] = fields

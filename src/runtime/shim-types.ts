@@ -6,7 +6,7 @@ export interface LaunchRequest {
   /** Name of the container for runc. */
   readonly id: string
   /**
-   * Absolute path of an existing, empty directory, 0700. The shim's files in it: `config.json` (from `spec`), `rootfs`
+   * Absolute path of an existing, empty directory, 0700. The shim's files in it: `config.json` (from `spec`), `id`, `rootfs`
    * (mount point in the shim's own mount namespace), `sock`, `pid`, `exit`, `runc.log`. Nobody but its maker removes it.
    */
   readonly bundle: string
