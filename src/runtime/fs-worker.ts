@@ -75,6 +75,8 @@ export interface UnpackOptions {
 export interface UnpackResult {
   /** sha256 of the tar stream. */
   readonly digest: Digest
+  /** sha256 of what came in: of the compressed stream, if it was. */
+  readonly inputDigest: Digest
   /** Length of the tar stream. */
   readonly tarBytes: number
   /** Sum of the sizes of its regular files. */
@@ -146,7 +148,7 @@ export async function digestTree(
 }
 
 /**
- * Unpacks a tar stream, or a slice of a file, below the directory `path`.
+ * Unpacks a tar stream, or a slice of a file, plain or in gzip, below the directory `path`.
  * @throws TcomposeError INVALID naming the entry for archives that are broken or try to leave the root;
  *   NOT_FOUND when the directory is missing
  */
@@ -166,8 +168,7 @@ export async function unpackTar(
   if (options.maxEntries !== undefined) args.push('--max-entries', String(options.maxEntries))
   if ('offset' in tar) {
     args.push('--offset', String(tar.offset), '--length', String(tar.length))
-    const result = JSON.parse(await textOut(args, signal, tar.fd)) as RawSummary
-    return { ...summary(result), standalone: result.standalone === true }
+    return unpacked(await textOut(args, signal, tar.fd))
   }
   const child = start(args, ['pipe', 'pipe', 'pipe'], signal)
   const output = collect(child)
@@ -185,8 +186,12 @@ export async function unpackTar(
   const [fed, done] = await Promise.allSettled([feeding, ended])
   if (fed.status === 'fulfilled' && fed.value) throw fed.value.error
   if (done.status === 'rejected') throw done.reason
-  const result = JSON.parse(await output) as RawSummary
-  return { ...summary(result), standalone: result.standalone === true }
+  return unpacked(await output)
+}
+
+function unpacked(text: string): UnpackResult {
+  const raw = JSON.parse(text) as RawSummary & { readonly inputDigest: string; readonly standalone: boolean }
+  return { ...summary(raw), inputDigest: `sha256:${raw.inputDigest}`, standalone: raw.standalone }
 }
 
 /** The tar stream that a layer was unpacked from, bit by bit. `skeleton` as `unpackTar` wrote it. */
@@ -311,7 +316,6 @@ interface RawSummary {
   readonly bytes: number
   readonly size: number
   readonly entries: number
-  readonly standalone?: boolean
 }
 
 interface RawUsage {

@@ -56,6 +56,12 @@ export async function decompressed(
   }
 }
 
+/** What the file worker reads by itself: plain and gzip streams as they are, others decompressed. */
+export async function forUnpacking(source: Readable): Promise<Readable> {
+  const compression = detectCompression(await peek(source, 6))
+  return compression === 'none' || compression === 'gzip' ? source : (await decompressed(source)).stream
+}
+
 async function* explained(stream: Readable, compression: Compression): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of stream) yield chunk as Buffer

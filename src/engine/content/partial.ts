@@ -2,8 +2,8 @@ import { createReadStream, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { createDigester, type Digest, hexOf } from '../../base/digest.ts'
-import { TcomposeError } from '../../base/errors.ts'
 import type { EnginePaths } from '../state/paths.ts'
+import { detectCompression } from './compression.ts'
 
 /** Smaller ones are quicker fetched again than kept. */
 const KEPT_FROM_BYTES = 4 << 20
@@ -17,59 +17,63 @@ interface PartialDownload {
   onProgress(bytes: number): void
 }
 
+/** A download under way. */
+export interface Download {
+  readonly stream: Readable
+  /** Digest of what was read; undefined for gzip, which whoever unpacks it has to hash. */
+  digest(): Digest | undefined
+  /** Forgets the bytes that were kept, because they are wrong. */
+  discard(): Promise<void>
+}
+
 /**
- * The bytes of a blob while they are downloaded. They are kept in a file too, so that a process that is killed leaves
- * what it had to the next one; the file goes when the download has ended and its digest is right, or wrong. One process
- * at a time may do this for one digest. The stream fails with CORRUPT at its end unless the digest matches.
+ * The bytes of a blob while they are downloaded. Large ones are kept in a file too, so that a process that is killed
+ * leaves what it had to the next one; the file goes at the end of the download. One process at a time may do this for
+ * one digest. The caller compares the digest.
  */
-export function downloadResumably(paths: EnginePaths, download: PartialDownload): Readable {
-  return Readable.from(chunks(paths, download), { objectMode: false, highWaterMark: 1 << 18 })
-}
-
-async function* chunks(paths: EnginePaths, download: PartialDownload): AsyncGenerator<Buffer> {
+export function downloadResumably(paths: EnginePaths, wanted: PartialDownload): Download {
   const digester = createDigester()
-  const path = `${paths.blobs}/${hexOf(download.digest)}.part`
+  const path = `${paths.blobs}/${hexOf(wanted.digest)}.part`
   let at = 0
+  let hashed: boolean | undefined
   const account = (chunk: Buffer) => {
-    digester.update(chunk)
+    hashed ??= detectCompression(chunk) !== 'gzip'
+    if (hashed) digester.update(chunk)
     at += chunk.length
-    download.onProgress(at)
+    wanted.onProgress(at)
   }
-  if (download.size < KEPT_FROM_BYTES) {
-    for await (const chunk of download.fetch(0)) {
+  async function* fetched(): AsyncGenerator<Buffer> {
+    for await (const chunk of wanted.fetch(at)) {
       account(chunk as Buffer)
       yield chunk as Buffer
     }
-    return check(download, digester.digest())
   }
-  mkdirSync(paths.blobs, { recursive: true, mode: 0o700 })
-  const file = await open(path, 'a', 0o600)
-  try {
-    if ((await file.stat()).size > download.size) await file.truncate(0)
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-      account(chunk as Buffer)
-      yield chunk as Buffer
-    }
-    if (at < download.size) {
-      for await (const chunk of download.fetch(at)) {
-        const bytes = chunk as Buffer
-        account(bytes)
-        for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten
-        yield bytes
+  async function* kept(): AsyncGenerator<Buffer> {
+    mkdirSync(paths.blobs, { recursive: true, mode: 0o700 })
+    const file = await open(path, 'a', 0o600)
+    try {
+      if ((await file.stat()).size > wanted.size) await file.truncate(0)
+      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+        account(chunk as Buffer)
+        yield chunk as Buffer
       }
+      if (at < wanted.size) {
+        for await (const bytes of fetched()) {
+          for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten
+          yield bytes
+        }
+      }
+    } finally {
+      await file.close()
     }
-  } finally {
-    await file.close()
+    await rm(path, { force: true })
   }
-  await rm(path, { force: true })
-  check(download, digester.digest())
-}
-
-function check(download: PartialDownload, digest: Digest): void {
-  if (digest === download.digest) return
-  throw new TcomposeError('CORRUPT', `blob ${download.digest} does not match its digest`, {
-    hint: 'the registry or something on the way to it damages what it sends; the image was not taken',
-  })
+  const chunks = wanted.size < KEPT_FROM_BYTES ? fetched() : kept()
+  return {
+    stream: Readable.from(chunks, { objectMode: false, highWaterMark: 1 << 18 }),
+    digest: () => (hashed === false ? undefined : digester.digest()),
+    discard: () => rm(path, { force: true }),
+  }
 }
 
 /** Removes the files of downloads that nobody continued for a day; with `all` of those that nobody works on now. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
-import { decompressed } from '../content/compression.ts'
+import { forUnpacking } from '../content/compression.ts'
 import { hostPlatform, parsePlatform } from '../content/manifest.ts'
 import type { ImageStore } from './images.ts'
 import type { Image, ImageConfig, Images } from './types.ts'
@@ -14,8 +14,7 @@ export async function importImage(
   const reference =
     options.reference === undefined ? [] : [formatReference(withDefaultTag(parseReference(options.reference)))]
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform)
-  const { stream } = await decompressed(tar)
-  await using unpacked = await store.layers.unpack(stream)
+  await using unpacked = await store.layers.unpack(await forUnpacking(tar))
   const layer = await store.layers.adopt(unpacked, [])
   const created = new Date().toISOString()
   const config: ImageConfig = {

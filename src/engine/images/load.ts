@@ -4,7 +4,7 @@ import { type Digest, digestOf, hexOf, isDigest, shortId } from '../../base/dige
 import { TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import type { Emit } from '../../base/progress.ts'
 import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
-import { decompressed, detectCompression } from '../content/compression.ts'
+import { decompressed, detectCompression, forUnpacking } from '../content/compression.ts'
 import { choosePlatform, type Descriptor, hostPlatform, parseManifest } from '../content/manifest.ts'
 import { chainIds } from '../layers/chain.ts'
 import type { Layer, Layers, UnpackedLayer } from '../layers/types.ts'
@@ -131,7 +131,8 @@ function fromIndex(deps: LoadDeps, archive: IndexedArchive, signal: AbortSignal 
       checkSize(name, entry.size, size)
       const slice = archive.slice(entry)
       const head = archive.read({ ...entry, size: Math.min(entry.size, 6) }, 6)
-      if (detectCompression(head) === 'none') return await deps.layers.unpack(slice, signal)
+      const compression = detectCompression(head)
+      if (compression === 'none' || compression === 'gzip') return await deps.layers.unpack(slice, signal)
       const { createReadStream } = await import('node:fs')
       const raw = createReadStream('', {
         fd: slice.fd,
@@ -178,8 +179,8 @@ async function fromStream(
       if (head.length > 0) yield head
       for (let next = await content.next(); !next.done; next = await content.next()) yield next.value
     }
-    const plain = (await decompressed(Readable.from(whole(), { objectMode: false }))).stream
-    layers.set(entry.name, { layer: stack.use(await deps.layers.unpack(plain, signal)), size: entry.size })
+    const bytes = await forUnpacking(Readable.from(whole(), { objectMode: false }))
+    layers.set(entry.name, { layer: stack.use(await deps.layers.unpack(bytes, signal)), size: entry.size })
   }
   const resolve = (name: string, depth = 0): string => {
     const target = aliases.get(name)

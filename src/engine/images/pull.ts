@@ -9,7 +9,7 @@ import {
   withDefaultTag,
 } from '../../base/reference.ts'
 import { acquireLock } from '../../platform/lock.ts'
-import { decompressed } from '../content/compression.ts'
+import { forUnpacking } from '../content/compression.ts'
 import {
   choosePlatform,
   type Descriptor,
@@ -196,7 +196,7 @@ async function downloadLayer(
     )
   }
   let shownAt = 0
-  const bytes = downloadResumably(store.paths, {
+  const download = downloadResumably(store.paths, {
     digest: descriptor.digest,
     size: descriptor.size,
     fetch: (offset) => client.blob(descriptor, offset),
@@ -207,6 +207,16 @@ async function downloadLayer(
       report(current < descriptor.size ? 'Downloading' : 'Extracting', current)
     },
   })
-  const { stream } = await decompressed(bytes)
-  return await store.layers.unpack(stream, signal)
+  let unpacked: UnpackedLayer
+  try {
+    unpacked = await store.layers.unpack(await forUnpacking(download.stream), signal)
+  } catch (error) {
+    if (isTcomposeError(error, 'INVALID') || isTcomposeError(error, 'CORRUPT')) await download.discard()
+    throw error
+  }
+  if ((download.digest() ?? unpacked.inputDigest) === descriptor.digest) return unpacked
+  await unpacked[Symbol.asyncDispose]()
+  throw new TcomposeError('CORRUPT', `blob ${descriptor.digest} does not match its digest`, {
+    hint: 'the registry or something on the way to it damages what it sends; the image was not taken',
+  })
 }

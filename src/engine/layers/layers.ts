@@ -167,6 +167,7 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       }
       const held: Held = {
         diffId: result.digest,
+        inputDigest: result.inputDigest,
         sizeBytes: result.sizeBytes,
         tarBytes: result.tarBytes,
         standalone: result.standalone,

@@ -18,6 +18,8 @@ export interface Layer {
 /** A layer that is unpacked and checked, and not visible yet. Disposing it removes it unless it was adopted. */
 export interface UnpackedLayer extends AsyncDisposable {
   readonly diffId: Digest
+  /** Digest of the stream it was unpacked from: of the compressed one, if it was. */
+  readonly inputDigest: Digest
   readonly sizeBytes: number
   readonly tarBytes: number
   readonly standalone: boolean
@@ -36,7 +38,7 @@ export interface Layers {
   get(key: Digest): Layer
   /** Layers by key in the given order. @throws TcomposeError NOT_FOUND */
   getAll(keys: readonly Digest[]): readonly Layer[]
-  /** Unpacks a plain tar stream aside. */
+  /** Unpacks a tar stream, plain or in gzip, aside. */
   unpack(tar: Readable | FileSlice, signal?: AbortSignal): Promise<UnpackedLayer>
   /**
    * Makes an unpacked layer visible. `parents` (bottom first) are needed when it does not stand alone. When the same

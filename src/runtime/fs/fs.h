@@ -106,6 +106,12 @@ struct names { char **list; size_t count; };
 struct names read_names(int directory, const char *shown);
 void free_names(struct names *);
 
+/* ---- inflate.c ---- */
+/* `more` gives compressed bytes, none at their end. */
+struct gunzip *gunzip_open(size_t (*more)(void *context, uint8_t *into, size_t room), void *context);
+/* Plain bytes; 0 at the end. Damaged data ends the program with its error. */
+size_t gunzip_read(struct gunzip *, uint8_t *into, size_t room);
+
 /* ---- skeleton.c: an archive without the payload of its files, zeros shortened ---- */
 struct skeleton { FILE *file; uint8_t *literal; size_t literal_length; uint64_t zeros; };
 struct skeleton *skeleton_create(const char *path);
@@ -149,6 +155,9 @@ struct tar {
     off_t offset;
     uint64_t slice_left;
     struct skeleton *source; /* read from this instead of fd */
+    struct gunzip *gunzip;   /* between fd and the archive, when that is compressed */
+    struct sha256 raw_hash;  /* of what was read from fd */
+    uint64_t raw_total;
     struct skeleton *skeleton;
     struct output *echo; /* gets everything but the payloads */
     uint8_t *buffer;

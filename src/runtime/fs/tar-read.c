@@ -11,17 +11,16 @@ void tar_open(struct tar *tar, const struct options *options) {
     tar->max_bytes = options->max_bytes;
     tar->buffer = must_alloc(BUFFER_SIZE);
     sha256_init(&tar->hash);
+    sha256_init(&tar->raw_hash);
 }
 
-/* More bytes into the buffer; false at the end of the stream. */
-static bool fill(struct tar *tar) {
+/* Bytes as they come in. */
+static size_t read_raw(void *context, uint8_t *into, size_t room) {
+    struct tar *tar = context;
     ssize_t got;
-    tar->position = tar->filled = 0;
-    if (tar->source) {
-        got = (ssize_t)skeleton_read(tar->source, tar->buffer, BUFFER_SIZE);
-    } else if (tar->has_slice) {
-        size_t want = tar->slice_left < BUFFER_SIZE ? (size_t)tar->slice_left : BUFFER_SIZE;
-        do got = want ? pread(tar->fd, tar->buffer, want, tar->offset) : 0;
+    if (tar->has_slice) {
+        size_t want = tar->slice_left < room ? (size_t)tar->slice_left : room;
+        do got = want ? pread(tar->fd, into, want, tar->offset) : 0;
         while (got < 0 && errno == EINTR);
         if (got == 0 && want > 0) fail(EXIT_BAD_INPUT, "the archive is cut off");
         if (got > 0) {
@@ -29,13 +28,54 @@ static bool fill(struct tar *tar) {
             tar->slice_left -= (uint64_t)got;
         }
     } else {
-        do got = read(tar->fd, tar->buffer, BUFFER_SIZE);
+        do got = read(tar->fd, into, room);
         while (got < 0 && errno == EINTR);
     }
     if (got < 0) fail_errno("reading the archive");
+    tar->raw_total += (uint64_t)got;
+    return (size_t)got;
+}
+
+/* Compressed bytes, with a digest of their own. `first` are those that told what it is. */
+struct compressed { struct tar *tar; uint8_t *first; size_t first_left; };
+
+static size_t read_compressed(void *context, uint8_t *into, size_t room) {
+    struct compressed *compressed = context;
+    size_t got;
+    if (compressed->first_left > 0) {
+        got = compressed->first_left < room ? compressed->first_left : room;
+        memcpy(into, compressed->first, got);
+        memmove(compressed->first, compressed->first + got, compressed->first_left -= got);
+    } else {
+        got = read_raw(compressed->tar, into, room);
+    }
+    sha256_update(&compressed->tar->raw_hash, into, got);
+    return got;
+}
+
+/* The first bytes of the input; when they are gzip's, it is unpacked from then on. */
+static size_t read_first(struct tar *tar) {
+    size_t got = 0, more;
+    while (got < 2 && (more = read_raw(tar, tar->buffer + got, BUFFER_SIZE - got)) > 0) got += more;
+    if (got < 2 || tar->buffer[0] != 0x1f || tar->buffer[1] != 0x8b) return got;
+    struct compressed *compressed = must_alloc(sizeof *compressed);
+    *compressed = (struct compressed){.tar = tar, .first = must_alloc(got), .first_left = got};
+    memcpy(compressed->first, tar->buffer, got);
+    tar->gunzip = gunzip_open(read_compressed, compressed);
+    return gunzip_read(tar->gunzip, tar->buffer, BUFFER_SIZE);
+}
+
+/* More bytes into the buffer; false at the end of the stream. */
+static bool fill(struct tar *tar) {
+    size_t got;
+    tar->position = tar->filled = 0;
+    if (tar->source) got = skeleton_read(tar->source, tar->buffer, BUFFER_SIZE);
+    else if (tar->gunzip) got = gunzip_read(tar->gunzip, tar->buffer, BUFFER_SIZE);
+    else if (tar->raw_total == 0) got = read_first(tar);
+    else got = read_raw(tar, tar->buffer, BUFFER_SIZE);
     if (got == 0) return false;
-    tar->filled = (size_t)got;
-    tar->total += (uint64_t)got;
+    tar->filled = got;
+    tar->total += got;
     if (tar->max_bytes && tar->total > tar->max_bytes)
         fail(EXIT_BAD_INPUT, "the archive is larger than the limit of %llu bytes", (unsigned long long)tar->max_bytes);
     /* A skeleton is hashed by whoever puts the payload back between its parts. */

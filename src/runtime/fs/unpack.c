@@ -419,9 +419,10 @@ void verb_unpack(const struct options *options) {
     forget_parent(&unpack);
     set_times(&unpack);
     if (unpack.tar.skeleton) skeleton_close(unpack.tar.skeleton);
-    char hex[65];
+    char hex[65], raw[65];
     sha256_hex(&unpack.tar.hash, hex);
-    printf("{\"digest\":\"%s\",\"bytes\":%llu,\"size\":%llu,\"entries\":%llu,\"standalone\":%s}\n", hex,
+    sha256_hex(&unpack.tar.raw_hash, raw);
+    printf("{\"digest\":\"%s\",\"inputDigest\":\"%s\",\"bytes\":%llu,\"size\":%llu,\"entries\":%llu,\"standalone\":%s}\n", hex, unpack.tar.gunzip ? raw : hex,
            (unsigned long long)unpack.tar.total, (unsigned long long)unpack.size, (unsigned long long)unpack.entries,
            !unpack.needs_parents && set_count(&unpack.implicit) == 0 ? "true" : "false");
 }

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { constants, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '../../../src/base/digest.ts'
 import {
@@ -32,6 +33,7 @@ import {
   unpackTar,
 } from '../../../src/runtime/fs-worker.ts'
 import { makeTar, type TarEntry } from '../../unit/store/tar-builder.ts'
+import { noise } from './registry-server.ts'
 import { streamOf } from './store.ts'
 
 let base: string
@@ -257,6 +259,47 @@ describe('hostile archives', () => {
     await expect(unpackTar(target, '/', streamOf(many), { maxEntries: 49 })).rejects.toThrow(/more than 49 entries/)
   })
 
+  test('gzip is unpacked on the way, in all its forms, and damage is noticed', async () => {
+    const text = Buffer.concat(
+      readdirSync(import.meta.dirname).map((name) => {
+        const path = join(import.meta.dirname, name)
+        return statSync(path).isFile() ? readFileSync(path) : Buffer.alloc(0)
+      }),
+    )
+    const tar = makeTar([
+      { name: 'text', data: text },
+      { name: 'noise', data: noise('gzip', 700_000) },
+      { name: 'zeros', data: Buffer.alloc(1_500_000) },
+    ])
+    const half = tar.length >> 1
+    const forms = [
+      ...[0, 1, 4, 9].map((level) => gzipSync(tar, { level })),
+      gzipSync(tar, { strategy: constants.Z_FIXED }),
+      gzipSync(tar, { strategy: constants.Z_HUFFMAN_ONLY }),
+      gzipSync(tar, { strategy: constants.Z_RLE, memLevel: 1 }),
+      Buffer.concat([gzipSync(tar.subarray(0, half)), gzipSync(tar.subarray(half)), Buffer.alloc(100)]),
+    ]
+    for (const [index, gz] of forms.entries()) {
+      for (const chunkBytes of index === 1 ? [1, 1000] : [7777]) {
+        const small = chunkBytes === 1 ? gzipSync(makeTar([{ name: 'f', data: 'x'.repeat(999) }])) : gz
+        const result = await unpackTar(target, '/', streamOf(small, chunkBytes))
+        expect(result.inputDigest).toBe(digestOf(small))
+        if (small === gz) expect(result.digest).toBe(digestOf(tar))
+      }
+    }
+    const whole = forms[2] as Buffer
+    const crc = Buffer.from(whole)
+    crc[crc.length - 6] = (crc.at(-6) as number) ^ 1
+    for (const bad of [
+      whole.subarray(0, whole.length - 4),
+      whole.subarray(0, 40),
+      crc,
+      Buffer.concat([whole, Buffer.from('junk')]),
+    ]) {
+      await expect(unpackTar(target, '/', streamOf(bad))).rejects.toThrow('damaged gzip data')
+    }
+  })
+
   test('damaged and cut archives are refused', async () => {
     const tar = makeTar([{ name: 'f', data: 'x'.repeat(2000) }])
     for (const broken of [tar.subarray(0, 700), tar.subarray(0, 100), Buffer.from('no archive at all'.repeat(100))]) {
@@ -360,6 +403,9 @@ describe('the worker under a sanitizer', () => {
         files.map((name) => join(sources, name)),
       ),
     )
+    const english = makeTar(
+      readdirSync(sources).map((name) => ({ name: `src/${name}`, data: readFileSync(join(sources, name)) })),
+    )
     const seeds = [
       makeTar([
         { name: 'd/', type: '5', mode: 0o755 },
@@ -377,6 +423,11 @@ describe('the worker under a sanitizer', () => {
         { name: 'n', type: '3', major: 1, minor: 3 },
       ]),
     ]
+    seeds.push(
+      gzipSync(seeds[0] as Buffer),
+      gzipSync(noise('fuzz', 40_000), { level: 9 }),
+      gzipSync(english, { level: 9 }),
+    )
     let state = 12345
     const random = (below: number) => {
       state = (Math.imul(state, 1103515245) + 12345) >>> 0
@@ -392,11 +443,13 @@ describe('the worker under a sanitizer', () => {
     writeFileSync(sentinel, 'untouched')
     const modes = ['layer', 'plain', 'merged']
     for (let run = 0; run < runs; run++) {
-      const tar = Buffer.from(seeds[random(seeds.length)] as Buffer)
+      const chosen = seeds[random(seeds.length)] as Buffer
+      const isGzip = chosen[0] === 0x1f
+      const tar = Buffer.from(chosen)
       for (let change = random(6); change >= 0; change--) {
         const at = random(tar.length)
         tar[at] = random(4) === 0 ? 0x2e : random(256)
-        if (random(4) !== 0) fixChecksum(tar, Math.min(Math.floor(at / 512) * 512, tar.length - 512))
+        if (!isGzip && random(4) !== 0) fixChecksum(tar, Math.min(Math.floor(at / 512) * 512, tar.length - 512))
       }
       const place = join(base, `run`)
       mkdirSync(place)
