@@ -1,0 +1,99 @@
+import { stringify } from 'yaml'
+import { type Draft, isList, isMap, mapOf, mapValues, type Tree, type TreeMap } from './tree.ts'
+import type { Project } from './types.ts'
+
+export interface FormatOptions {
+  readonly format: 'yaml' | 'json'
+  /** `$` is doubled, so that the output read again means the same; off with `--no-interpolate`. Default true. */
+  readonly escapeDollars?: boolean
+  /** Replaces image references, by service. */
+  readonly images?: ReadonlyMap<string, string>
+}
+
+/** The project as `config` prints it. JSON has the fields that Compose's own has even when they are empty. */
+export function formatProject(project: Project, options: FormatOptions): string {
+  const tree = toTree(project, options)
+  const text =
+    options.format === 'json'
+      ? JSON.stringify(jsonQuirks(tree), null, 2)
+      : stringify(tree, {
+          lineWidth: 0,
+          aliasDuplicateObjects: false,
+          indent: 2,
+          nullStr: 'null',
+          version: '1.1',
+        }).trimEnd()
+  return options.escapeDollars === false ? text : text.replaceAll('$', () => '$$')
+}
+
+function toTree(project: Project, options: FormatOptions): TreeMap {
+  const extensions: Draft = {}
+  for (const [key, value] of Object.entries(project)) if (key.startsWith('x-')) extensions[key] = value as Tree
+  const services = mapValues(project.services as unknown as TreeMap, (service, name) => {
+    const image = options.images?.get(name)
+    return sortKeys(image === undefined ? service : { ...mapOf(service), image })
+  })
+  const out: Draft = { name: project.name, services }
+  for (const kind of ['networks', 'volumes', 'configs', 'secrets'] as const) {
+    const map = project[kind] as unknown as TreeMap
+    if (Object.keys(map).length > 0) out[kind] = mapValues(map, sortKeys)
+  }
+  if (options.format === 'yaml' && Object.keys(project.models).length > 0)
+    out.models = sortKeys(project.models as unknown as Tree)
+  return { ...out, ...extensions }
+}
+
+function sortKeys(value: Tree): Tree {
+  if (isList(value)) return value.map(sortKeys)
+  if (!isMap(value)) return value
+  const out: Draft = {}
+  for (const key of Object.keys(value).sort()) if (value[key] !== undefined) out[key] = sortKeys(value[key] as Tree)
+  return out
+}
+
+/** What Compose's JSON has though it is empty, and the capitals of its block I/O fields. */
+function jsonQuirks(tree: TreeMap): TreeMap {
+  return {
+    ...tree,
+    services: mapValues(mapOf(tree.services), (service) => jsonService(mapOf(service))),
+    ...(isMap(tree.networks)
+      ? { networks: mapValues(tree.networks, (network) => ({ ...mapOf(network), ipam: mapOf(mapOf(network).ipam) })) }
+      : {}),
+  }
+}
+
+function jsonService(service: TreeMap): TreeMap {
+  const out: Draft = { ...service, command: service.command ?? null, entrypoint: service.entrypoint ?? null }
+  if (isMap(service.deploy)) {
+    out.deploy = {
+      ...service.deploy,
+      resources: service.deploy.resources ?? {},
+      placement: service.deploy.placement ?? {},
+    }
+  }
+  if (isMap(service.develop) && isList(service.develop.watch)) {
+    out.develop = {
+      ...service.develop,
+      watch: service.develop.watch.map((rule) => ({
+        ...mapOf(rule),
+        exec: { command: null, ...mapOf(mapOf(rule).exec) },
+      })),
+    }
+  }
+  for (const kind of ['pre_start', 'post_start', 'pre_stop'] as const) {
+    const hooks = service[kind]
+    if (isList(hooks)) out[kind] = hooks.map((hook) => ({ command: null, ...mapOf(hook) }))
+  }
+  if (isMap(service.blkio_config)) {
+    out.blkio_config = mapValues(service.blkio_config, (value) =>
+      isList(value) ? value.map((one) => capitals(mapOf(one))) : value,
+    )
+  }
+  return out
+}
+
+function capitals(map: TreeMap): TreeMap {
+  return Object.fromEntries(
+    Object.entries(map).map(([key, value]) => [`${key.charAt(0).toUpperCase()}${key.slice(1)}`, value]),
+  )
+}
