@@ -48,6 +48,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
   })
   const containers = createContainers({ db, paths, images, networks, volumes, events: async () => events })
 
+  let closed = false
   const engine: Engine = {
     paths,
     containers,
@@ -65,6 +66,8 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
       for (const part of [networks, volumes, images]) await (await part()).reconcile()
     },
     async [Symbol.asyncDispose]() {
+      if (closed) return
+      closed = true
       db[Symbol.dispose]()
     },
   }

@@ -58,24 +58,22 @@ export async function waitContainer(
   signal: AbortSignal | undefined,
 ): Promise<ExitStatus> {
   const { id } = stored
-  let last: ExitStatus = statusOf(stored)
-  if (condition === 'next-exit') {
-    const isOver = (): boolean => {
-      const current = context.store.byId(id)
-      return !current || isLive(context, current)
+  const isGoneOrLive = (): boolean => {
+    const current = context.store.byId(id)
+    return !current || isLive(context, current)
+  }
+  if (condition === 'next-exit') await waitForEvent(context, id, ['start', 'destroy'], isGoneOrLive, signal)
+  for (let last = statusOf(stored); ; ) {
+    while (!(await waitForExit(context, id, { signal }))) {
+      // Only a time-out gives false, and none was set.
     }
-    await waitForEvent(context, id, ['start', 'destroy'], isOver, signal)
+    const settled = await settle(context, id, signal)
+    if (!settled) return (await lastExit(context, id)) ?? last
+    last = statusOf(settled)
+    if (condition !== 'removed') return last
+    // It may be started once more before it is removed; then its end is ours to record again.
+    await waitForEvent(context, id, ['start', 'destroy'], isGoneOrLive, signal)
   }
-  while (!(await waitForExit(context, id, { signal }))) {
-    // Only a time-out gives false, and none was set.
-  }
-  const settled = await settle(context, id, signal)
-  if (settled) last = statusOf(settled)
-  else last = (await lastExit(context, id)) ?? last
-  if (condition === 'removed' && settled) {
-    await waitForEvent(context, id, ['destroy'], () => !context.store.byId(id), signal)
-  }
-  return last
 }
 
 function isLive(context: ContainerContext, stored: StoredContainer): boolean {
