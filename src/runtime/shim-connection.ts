@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { TcomposeError, throwIfAborted } from '../base/errors.ts'
 import { encodeExec, encodeInterfaces } from './shim-encode.ts'
 import { shimError } from './shim-errors.ts'
@@ -6,6 +7,9 @@ import { decodeStrings, Frame } from './shim-frames.ts'
 import { type ProcessFeed, processFeed, signalNumber } from './shim-process.ts'
 import { type FrameSocket, openShimSocket } from './shim-socket.ts'
 import type { ExecRequest, NameServer, ShimConnection, ShimExit, ShimInterface, ShimProcess } from './shim-types.ts'
+
+const LOOKS = 50
+const LOOK_MS = 10
 
 /** @throws TcomposeError NOT_FOUND when no shim listens there (any more), CANCELED */
 export async function connectShim(bundle: string, signal?: AbortSignal | undefined): Promise<ShimConnection> {
@@ -78,13 +82,12 @@ function shimConnection(
   frames.onClose = () => {
     if (over) return
     over = true
-    const error = closed
-      ? new TcomposeError('CANCELED', 'the connection to the shim was closed')
-      : new TcomposeError('UNAVAILABLE', lostReason(bundle))
-    refused(error)
-    attached?.fail(error)
-    exit.reject(error)
-    for (const waiting of configurations) waiting.reject(error)
+    void lostError(bundle, closed).then((error) => {
+      refused(error)
+      attached?.fail(error)
+      exit.reject(error)
+      for (const waiting of configurations) waiting.reject(error)
+    })
   }
   const close = (): void => {
     closed = true
@@ -119,8 +122,14 @@ function shimConnection(
   }
 }
 
-function lostReason(bundle: string): string {
-  return shimIsAlive(bundle) ? 'the shim cut the connection: it was too far behind' : 'the shim was killed'
+/** Why a connection ended that was not over. A process that is killed lets go of its files before it counts as dead. */
+async function lostError(bundle: string, closed: boolean): Promise<TcomposeError> {
+  if (closed) return new TcomposeError('CANCELED', 'the connection to the shim was closed')
+  for (let look = 0; look < LOOKS && shimIsAlive(bundle); look++) await setTimeout(LOOK_MS)
+  return new TcomposeError(
+    'UNAVAILABLE',
+    shimIsAlive(bundle) ? 'the shim cut the connection: it was too far behind' : 'the shim was killed',
+  )
 }
 
 /** A query without an answer gets SERVFAIL, so that whoever asked goes on at once. */
@@ -161,6 +170,7 @@ export async function execInShim(
   const started = Promise.withResolvers<ShimProcess>()
   let pid = 0
   let closed = false
+  let over = false
   const close = (): void => {
     closed = true
     frames.close()
@@ -184,6 +194,7 @@ export async function execInShim(
       case Frame.execEnded: {
         const [exitCode, number] = (decodeStrings(frame.payload)[0] ?? '').split(' ').map(Number)
         stop()
+        over = true
         feed.end({
           exitCode: exitCode ?? 0,
           signal: number ?? 0,
@@ -193,6 +204,7 @@ export async function execInShim(
         break
       }
       case Frame.failed:
+        over = true
         started.reject(shimError(frame.payload))
         break
     }
@@ -200,11 +212,11 @@ export async function execInShim(
   frames.onDrain = () => feed.drain()
   frames.onClose = () => {
     stop()
-    const error = closed
-      ? new TcomposeError('CANCELED', signal?.aborted ? 'interrupted' : 'the connection to the shim was closed')
-      : new TcomposeError('UNAVAILABLE', lostReason(bundle))
-    started.reject(error)
-    feed.fail(error)
+    if (over) return
+    void lostError(bundle, closed).then((error) => {
+      started.reject(error)
+      feed.fail(error)
+    })
   }
   signal?.addEventListener('abort', abort, { once: true })
   frames.send(Frame.exec, encodeExec(request))

@@ -12,6 +12,7 @@ export function encodeLaunch(request: LaunchRequest, runc: string): Buffer {
     ['id', request.id],
     ['runc', runc],
     ['runc-root', request.runcRoot],
+    ['cgroup', spec.linux.cgroupsPath],
     ['own-network', flag(request.netns.kind === 'own')],
     ['tty', flag(request.tty)],
     ['open-stdin', flag(request.openStdin)],

@@ -48,8 +48,7 @@ function containerCgroups(config: string | undefined, id: string): readonly stri
     .flatMap((line) => {
       const [mount = '', rest = ''] = line.split(' - ')
       if (!/^cgroup2? /.test(rest)) return []
-      const [, , , root = '/', point = ''] = mount.split(' ')
-      return path.startsWith(root) ? [`${point}/${path.slice(root.length).replace(/^\//, '')}`] : []
+      return [`${mount.split(' ')[4] ?? ''}${path}`]
     })
 }
 

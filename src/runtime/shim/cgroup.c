@@ -1,6 +1,6 @@
 /*
- * The container's cgroups, as the kernel names them for its first process: one per v1 hierarchy, and the v2 one, where
- * they are mounted here. Only those that end with the container's id are its own; others are neither joined nor removed.
+ * The container's cgroups: the path that runc was given, in each v1 hierarchy and the v2 one. (The kernel's own word in
+ * /proc/PID/cgroup will not do: for a process that has ended already it names the root.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,10 +28,11 @@ static struct timer oom_timer;
 static int oom_looks;
 static uint64_t oom_told;
 
+/* Only a group that ends with the container's id is its own alone. */
 static bool is_own(const char *path) {
   size_t length = strlen(path), id = strlen(shim.request.id);
-  if (length <= id || strcmp(path + length - id, shim.request.id) != 0) return false;
-  return path[length - id - 1] == '/' || path[length - id - 1] == ':';
+  return path[0] == '/' && length > id && strcmp(path + length - id, shim.request.id) == 0 &&
+         path[length - id - 1] == '/';
 }
 
 static bool has_option(const char *options, const char *name) {
@@ -42,48 +43,28 @@ static bool has_option(const char *options, const char *name) {
   return false;
 }
 
-/* Where a hierarchy is mounted, from mountinfo: `controllers` is what /proc/PID/cgroup says, empty for v2. */
-static char *mounted_at(char *mountinfo, const char *controllers, const char *path) {
-  char *save = NULL, *text = copy(mountinfo), *found = NULL;
-  for (char *line = strtok_r(text, "\n", &save); line && !found; line = strtok_r(NULL, "\n", &save)) {
-    char root[PATH_MAX], point[PATH_MAX], type[64], options[512];
-    char *separator = strstr(line, " - ");
-    if (!separator || sscanf(line, "%*s %*s %*s %4095s %4095s", root, point) != 2) continue;
-    if (sscanf(separator, " - %63s %*s %511s", type, options) != 2) continue;
-    if (controllers[0] == 0 ? strcmp(type, "cgroup2") != 0 : strcmp(type, "cgroup") != 0) continue;
-    char first[128];
-    snprintf(first, sizeof first, "%.*s", (int)strcspn(controllers, ","), controllers);
-    if (first[0] && !has_option(options, first)) continue;
-    size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(path, root, length) != 0) continue;
-    found = format("%s%s", point, path + length);
-  }
-  free(text);
-  return found;
-}
-
-void cgroups_find(pid_t pid) {
-  char path[32], text[4096];
-  snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
-  size_t size = 1 << 18;
-  char *mountinfo = need(malloc(size)), *save = NULL;
-  if (read_file(AT_FDCWD, path, text, sizeof text) && read_file(AT_FDCWD, "/proc/self/mountinfo", mountinfo, size)) {
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-      char *controllers = strchr(line, ':');
-      char *own = controllers ? strchr(controllers + 1, ':') : NULL;
-      if (!own) continue;
-      *own++ = 0;
-      controllers++;
-      if (!is_own(own)) continue;
-      char *directory = mounted_at(mountinfo, controllers, own);
-      if (!directory) continue;
-      if (controllers[0] == 0) unified = directory;
-      else list_add(&directories, directory);
-      if (has_option(controllers, "memory")) memory = directory;
+void cgroups_find(void) {
+  const char *path = shim.request.cgroup;
+  if (!path || !is_own(path)) return;
+  FILE *mounts = fopen("/proc/self/mountinfo", "re");
+  char line[8192];
+  while (mounts && fgets(line, sizeof line, mounts)) {
+    char point[PATH_MAX], type[64], options[1024];
+    const char *separator = strstr(line, " - ");
+    if (!separator || sscanf(separator, " - %63s %*s %1023s", type, options) != 2) continue;
+    bool v1 = strcmp(type, "cgroup") == 0, v2 = strcmp(type, "cgroup2") == 0;
+    if ((!v1 && !v2) || sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1) continue;
+    char *directory = format("%s%s", point, path);
+    if (access(directory, F_OK) != 0) {
+      free(directory);
+      continue;
     }
+    if (v2) unified = directory;
+    else list_add(&directories, directory);
+    if (v1 && has_option(options, "memory")) memory = directory;
   }
+  if (mounts) fclose(mounts);
   if (!memory) memory = unified;
-  free(mountinfo);
 }
 
 static bool write_into(const char *directory, const char *file, const char *text) {
@@ -188,6 +169,12 @@ static void look_for_oom(struct timer *timer) {
   } else if (--oom_looks > 0) {
     timer_set(timer, 50, look_for_oom);
   }
+}
+
+void cgroups_tell_oom(void) {
+  if (oom_count() <= oom_told) return;
+  oom_told = oom_count();
+  broadcast(OOM, 0, NULL, 0);
 }
 
 static void oom_ready(struct source *source, uint32_t events) {

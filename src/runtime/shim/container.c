@@ -146,7 +146,7 @@ static void container_started(void) {
     (void)kill(container->pid, SIGKILL);
   }
   shim.init_pidfd = (int)syscall(SYS_pidfd_open, container->pid, 0);
-  cgroups_find(container->pid);
+  cgroups_find();
   cgroups_watch_oom();
   seccomp_find();
   if (shim.launcher) {
@@ -250,8 +250,8 @@ void container_done(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_REALTIME, &now);
   int status = shim.container.status;
-  cgroups_kill();
   bool oom = cgroups_oom_killed();
+  cgroups_tell_oom();
   cgroups_remove();
   remove_runc_state();
   log_close();

@@ -223,6 +223,8 @@ static void drain_due(struct timer *timer) {
 void process_ended(struct process *process, int status) {
   process->ended = true;
   process->status = status;
+  /* A container ends with its first process, also where others have a pid namespace that goes on. */
+  if (is_container(process)) cgroups_kill();
   process_resume(process);
   timer_set(&process->drain, DRAIN_MS, drain_due);
   finish_if_drained(process);

@@ -35,7 +35,7 @@ const char *parse_request(struct request *request, uint8_t *payload, size_t leng
   } texts[] = {
       {"id", &request->id},         {"runc", &request->runc},     {"runc-root", &request->runc_root},
       {"rootfs", &request->rootfs}, {"upper", &request->upper},   {"work", &request->work},
-      {"log", &request->log_path},  {"log-attrs", &request->log_attrs},
+      {"cgroup", &request->cgroup}, {"log", &request->log_path},  {"log-attrs", &request->log_attrs},
   };
   const struct {
     const char *key;

@@ -94,7 +94,7 @@ struct mount_request {
   struct mount_request *next;
 };
 struct request {
-  char *id, *runc, *runc_root, *rootfs, *upper, *work;
+  char *id, *runc, *runc_root, *cgroup, *rootfs, *upper, *work;
   struct list lowers, sysctls, ports;
   struct mount_request *mounts;
   bool own_network, tty, open_stdin, dns;
@@ -175,11 +175,12 @@ bool receive_terminal(int socket, int *master);
 void child_reset(void); /* after fork: signals as a program expects them */
 
 /* ---- cgroup.c ---- */
-void cgroups_find(pid_t pid);
+void cgroups_find(void);
 bool cgroups_join(void); /* the calling process */
 void cgroups_kill(void);
 void cgroups_remove(void);
 bool cgroups_oom_killed(void);
+void cgroups_tell_oom(void); /* unless it has been told */
 void cgroups_watch_oom(void);
 
 /* ---- exec.c, exec-child.c, seccomp.c ---- */
