@@ -1,29 +1,49 @@
-import { TcomposeError } from '../base/errors.ts'
-import { createCoprocess } from './coprocess.ts'
+import { isTcomposeError, TcomposeError } from '../base/errors.ts'
+import { type CoProcess, createCoProcess } from './co-process.ts'
+import { run } from './exec.ts'
 
-export interface Ip extends Disposable {
-  /**
-   * Runs `ip` commands (without the word `ip`), each tried even if one before it failed.
-   * @throws TcomposeError FAILED with the first error, unless `tolerate` matches it
-   */
-  batch(commands: readonly string[], tolerate?: RegExp): Promise<void>
+export interface IpOptions {
+  /** Complaints that are no failure. */
+  readonly ignore?: RegExp
 }
 
-/** Keeps an `ip -force -batch -`: half a millisecond for some commands instead of five. */
-export function createIp(): Ip {
-  const process = createCoprocess({
-    program: 'ip',
-    args: ['-force', '-batch', '-'],
-    marker: () => 'link show dev lo',
-    markerSeen: (output) => (/link\/loopback [^\n]*\n/.test(output) ? output.search(/^\d+: lo:/m) : -1),
-  })
-  return {
-    async batch(commands, tolerate) {
-      const output = await process.send(commands.map((command) => `${command}\n`).join(''))
-      const errors = output.split('\n').filter((line) => line !== '' && !line.startsWith('Command failed'))
-      const bad = errors.find((line) => tolerate === undefined || !tolerate.test(line))
-      if (bad !== undefined) throw new TcomposeError('FAILED', `ip: ${bad}`)
-    },
-    [Symbol.dispose]: () => process[Symbol.dispose](),
+let kept: CoProcess | undefined
+
+/**
+ * Runs commands of ip(8), each without the leading `ip`, in order; one that fails does not stop the next.
+ * @throws TcomposeError UNAVAILABLE naming what the kernel refused and why
+ */
+export async function ip(commands: readonly string[], options: IpOptions = {}): Promise<void> {
+  kept ??= createCoProcess('ip', ['-force', '-batch', '-'], tidy)
+  const complaints = (await kept.ask(commands)).split('\n').filter((line) => line !== '' && !options.ignore?.test(line))
+  if (complaints.length === 0) return
+  throw new TcomposeError('UNAVAILABLE', `ip ${commands.join(' ; ')}: ${complaints.join(' ')}`)
+}
+
+/** Before a mark ip says `Object "`, and after it that it is unknown and which line failed. */
+function tidy(complaints: string): string {
+  return complaints
+    .replace(/^" is unknown, try "ip help"\.?\n/, '')
+    .replace(/^Command failed -:\d+\n?/gm, '')
+    .replace(/Object "$/, '')
+}
+
+/** A link as `ip -json link` tells it; only what is used here. */
+export interface LinkInfo {
+  readonly ifname: string
+  readonly ifalias?: string
+  readonly master?: string
+  readonly mtu: number
+}
+
+/** All links of a kind in our network namespace. */
+export async function listLinks(kind: 'bridge' | 'veth' | 'macvlan' | 'ipvlan'): Promise<readonly LinkInfo[]> {
+  try {
+    const { stdout } = await run('ip', ['-json', 'link', 'show', 'type', kind])
+    return stdout.trim() === '' ? [] : (JSON.parse(stdout) as LinkInfo[]).filter((link) => link.ifname !== undefined)
+  } catch (error) {
+    // A kernel without that kind of link has none of them.
+    if (isTcomposeError(error, 'FAILED') && kind !== 'bridge' && kind !== 'veth') return []
+    throw error
   }
 }

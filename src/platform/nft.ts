@@ -1,44 +1,83 @@
-import { TcomposeError } from '../base/errors.ts'
-import { createCoprocess } from './coprocess.ts'
+import { isTcomposeError, TcomposeError } from '../base/errors.ts'
+import { type CoProcess, createCoProcess } from './co-process.ts'
+import { run } from './exec.ts'
 
-export interface Nft extends Disposable {
-  /** Applies commands as one transaction: all of them or none. @throws TcomposeError FAILED with what nft said */
-  apply(commands: readonly string[]): Promise<void>
-  /** Output of one command; undefined when what it names does not exist. */
-  query(command: string): Promise<string | undefined>
+interface Waiting {
+  readonly statements: readonly string[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
-const NOWHERE = 'tcompose-marker-'
+let kept: CoProcess | undefined
+let waiting: Waiting[] = []
 
-/** Keeps an `nft -i`: 0.35 ms for a transaction instead of 5. */
-export function createNft(): Nft {
-  const process = createCoprocess({
-    program: 'nft',
-    args: ['-i'],
-    // Listing a table that cannot exist fails in a way that names it.
-    marker: (count) => `list table inet ${NOWHERE}${count}`,
-    markerSeen(output, count) {
-      const at = output.indexOf(`list table inet ${NOWHERE}${count}\n`)
-      return at < 0 ? -1 : Math.max(0, output.lastIndexOf('Error:', at))
-    },
+/**
+ * Applies statements as one transaction: all or none. Calls of the same moment share one, as the kernel takes longer
+ * for a transaction than for what is in it; when that is refused, each is tried by itself.
+ * The statements must not hold `!`, which an interactive nft takes for a reference to its history.
+ * @throws TcomposeError NOT_FOUND when a table, map or element is missing, CONFLICT when it exists otherwise,
+ *   UNAVAILABLE for anything else; with nft's own words
+ */
+export function nft(statements: readonly string[]): Promise<void> {
+  if (statements.length === 0) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    waiting.push({ statements, resolve, reject })
+    if (waiting.length === 1) setImmediate(() => void flush())
   })
-  const send = (commands: readonly string[]): Promise<string> => process.send(commands.join('; '))
-  return {
-    async apply(commands) {
-      if (commands.length === 0) return
-      const output = await send(commands)
-      if (/Error:/.test(output)) throw new TcomposeError('FAILED', `nft: ${firstError(output)}`)
-    },
-    async query(command) {
-      const output = await send([command])
-      if (/No such file or directory/.test(output)) return undefined
-      if (/^Error:/m.test(output)) throw new TcomposeError('FAILED', `nft: ${firstError(output)}`)
-      return output
-    },
-    [Symbol.dispose]: () => process[Symbol.dispose](),
+}
+
+async function flush(): Promise<void> {
+  const batch = waiting
+  waiting = []
+  try {
+    await apply(batch.flatMap((one) => one.statements))
+    for (const one of batch) one.resolve()
+  } catch (error) {
+    const [only] = batch
+    if (only && batch.length === 1) return only.reject(error)
+    for (const one of batch) apply(one.statements).then(one.resolve, one.reject)
   }
 }
 
-function firstError(output: string): string {
-  return (/Error:\s*([^\n]*)/.exec(output)?.[1] ?? output).trim()
+async function apply(statements: readonly string[]): Promise<void> {
+  kept ??= createCoProcess('nft', ['-i'], tidy)
+  const line = statements.join('; ')
+  let complaints: string
+  try {
+    complaints = await kept.ask([line])
+  } catch (error) {
+    if (!isTcomposeError(error, 'UNAVAILABLE')) throw error
+    // It was killed under us. Whether the kernel has taken the transaction is unknown: callers' statements bear both.
+    complaints = await kept.ask([line])
+  }
+  if (complaints !== '') throw nftError(complaints)
+}
+
+function nftError(complaints: string): TcomposeError {
+  const first = complaints.split('\n').find((line) => line.includes('Error:')) ?? complaints
+  const code = /No such file|does not exist/.test(complaints)
+    ? 'NOT_FOUND'
+    : /File exists|overlaps with an existing/.test(complaints)
+      ? 'CONFLICT'
+      : 'UNAVAILABLE'
+  return new TcomposeError(code, `nft: ${first.replace(/^.*?Error: /, '').slice(0, 300)}`, { cause: complaints })
+}
+
+/** Around a mark nft says that it is a syntax error, and points at it. */
+function tidy(complaints: string): string {
+  return complaints
+    .replace(/^\n?\s*\^+\s*\n/, '')
+    .replace(/[^\n]*Error: syntax error[^\n]*\n[^\S\n]*$/, '')
+    .trim()
+}
+
+/** Applies a whole script as one transaction, by a process of its own: for what is done once. */
+export async function nftScript(script: string): Promise<void> {
+  await run('nft', ['-f', '-'], { input: script })
+}
+
+/** What `nft list …` prints, with handles; undefined when there is no such thing. */
+export async function nftListing(args: readonly string[]): Promise<string | undefined> {
+  const { code, stdout } = await run('nft', ['-a', 'list', ...args], { okCodes: [0, 1] })
+  return code === 0 ? stdout : undefined
 }

@@ -3,7 +3,8 @@ import { isTcomposeError, messageOf } from '../../base/errors.ts'
 import { formatSize } from '../../base/size.ts'
 import { run } from '../../platform/exec.ts'
 import { nativePath } from '../../runtime/native.ts'
-import { chooseSubnet4, formatPrefix4, hostRoutes4 } from '../networks/addresses.ts'
+import { occupied } from '../networks/create-network.ts'
+import { countFree, describePools, parsePools } from '../networks/pools.ts'
 import type { EnginePaths } from '../state/paths.ts'
 import { checkOverlay } from './check-overlay.ts'
 
@@ -69,7 +70,7 @@ const CHECKS: readonly Check[] = [
   { id: 'bridge', title: 'bridges and veth', run: checkLinks },
   { id: 'rules', title: 'nftables in the kernel', run: checkRules },
   { id: 'forwarding', title: 'IP forwarding', run: checkForwarding },
-  { id: 'pools', title: 'address pools', run: () => ok(`next: ${formatPrefix4(chooseSubnet4(hostRoutes4()))}`) },
+  { id: 'pools', title: 'address pools', run: checkPools },
   { id: 'foreign', title: "another engine's firewall", run: checkForeign },
   { id: 'capabilities', title: 'capabilities', run: checkCapabilities },
   { id: 'disk', title: 'free disk', run: checkDisk },
@@ -167,6 +168,21 @@ function checkForwarding(): Outcome {
     return on
       ? ok('on')
       : { status: 'fail', detail: 'off, and /proc/sys cannot be written to', fix: 'sysctl -w net.ipv4.ip_forward=1' }
+  }
+}
+
+/** Fewer free subnets than that, and the next projects find none. */
+const FEW_SUBNETS = 16
+
+function checkPools(): Outcome {
+  const pools = parsePools(process.env.TCOMPOSE_ADDRESS_POOLS)
+  const free = countFree(pools, occupied())
+  const detail = `${free} subnets free of ${describePools(pools)}`
+  if (free >= FEW_SUBNETS) return ok(detail)
+  return {
+    status: free === 0 ? 'fail' : 'warn',
+    detail,
+    fix: "export TCOMPOSE_ADDRESS_POOLS='base=10.128.0.0/12,size=24'",
   }
 }
 

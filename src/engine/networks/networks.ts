@@ -1,139 +1,173 @@
+import { networkInterfaces } from 'node:os'
 import { TcomposeError } from '../../base/errors.ts'
-import { createIp } from '../../platform/ip-process.ts'
-import { createNft } from '../../platform/nft-process.ts'
+import { randomId } from '../../base/id.ts'
+import { withLock } from '../../platform/lock.ts'
+import { interfaceNames } from '../../platform/routes.ts'
+import type { EndpointSpec } from '../containers/spec.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
-import { createNetwork } from './create.ts'
-import type { NetworkContext, NetworkDeps } from './deps.ts'
-import { allocateEndpoint } from './ipam.ts'
+import { attach, detach, release } from './attach.ts'
 import {
-  bridgeExists,
-  closeForeignChains,
-  deleteBridges,
-  ensureTable,
-  makeBridge,
-  mtuOf,
-  openForeignChains,
-  publishedRules,
-  wholeRuleset,
-} from './kernel.ts'
-import { chooseHostPorts, releaseHostPorts } from './ports.ts'
-import { allNetworks, BRIDGE_NAME, endpointsOf, findNetwork, HOST_NETWORK, NONE_NETWORK, notFound } from './records.ts'
-import { networkCommands, publishCommands } from './ruleset.ts'
-import type { AttachRequest, ContainerInterface, Network, Networks } from './types.ts'
+  createContext,
+  elementsOf,
+  HOST_LOCK,
+  hasBridge,
+  type NetworkContext,
+  type NetworksDeps,
+  optionsOf,
+  portEndpoint,
+} from './context.ts'
+import { createNetwork, ensureDefaultNetwork, ensurePredefined } from './create-network.ts'
+import { doomLinks } from './doomed-links.ts'
+import { closeForeignFirewalls } from './foreign-firewall.ts'
+import { chooseAddresses, macAddressFor } from './ipam.ts'
+import { choosePorts } from './ports.ts'
+import { reconcileNetworks } from './reconcile.ts'
+import { DEFAULT_NETWORK, PREDEFINED } from './records.ts'
+import type { Network, Networks } from './types.ts'
 
-/** The networks of a state root: bridges of the host, one nft table, and the addresses on them. */
-export function createNetworks(deps: NetworkDeps): Networks {
-  const context: NetworkContext = { ...deps, ip: createIp(), nft: createNft(), table: deps.paths.instance }
-  const { db } = deps
-  let tableChecked: Promise<void> | undefined
-  const withTable = (): Promise<void> => {
-    tableChecked ??= ensureTable(context)
-    return tableChecked
+const ENDPOINT_OPTIONS = ['com.docker.network.endpoint.ifname']
+
+/** The networks of one state root. Nothing is made on the host before the first network is. */
+export function createNetworks(deps: NetworksDeps): Networks {
+  const context = createContext(deps)
+  const { store } = context
+  ensurePredefined(context)
+
+  const get = (ref: string): Network => {
+    const network = store.resolve(ref)
+    if (!network) throw new TcomposeError('NOT_FOUND', `network ${ref} not found`)
+    return network
   }
-  const get = async (ref: string): Promise<Network> => {
-    const found = findNetwork(db, ref)
-    if (found) return found
-    if (ref === BRIDGE_NAME) return await defaultBridge(context)
-    throw notFound(ref)
-  }
+
   return {
     create: (spec) => createNetwork(context, spec),
-    get,
-    find: async (ref) => findNetwork(db, ref),
-    async list(filter) {
-      return [...allNetworks(db), HOST_NETWORK, NONE_NETWORK]
-        .filter((network) =>
-          filter?.names === undefined ? true : filter.names.some((name) => network.name.includes(name)),
+    get: async (ref) => get(ref),
+    find: async (ref) => store.resolve(ref),
+    async list(filter = {}) {
+      return store
+        .all()
+        .filter(
+          (network) =>
+            (filter.labels ?? []).every((label) => hasLabel(network.labels, label)) &&
+            (filter.names === undefined || filter.names.some((name) => network.name.includes(name))),
         )
-        .filter((network) => (filter?.labels ?? []).every((label) => hasLabel(network.labels, label)))
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
     },
-    async remove(ref) {
-      const network = await get(ref)
-      if (network.bridge === '')
-        throw new TcomposeError('INVALID', `${network.name} is a pre-defined network and cannot be removed`)
-      await removeNetwork(context, network)
-      tableChecked = undefined
-    },
-    containersOf: async (networkId) => endpointsOf(db, networkId).map(({ containerId }) => containerId),
-    async allocate(containerId, spec, names) {
-      const network = await get(spec.network)
-      if (network.bridge === '')
-        throw new TcomposeError('INVALID', `container cannot be connected to network ${network.name}`)
-      return allocateEndpoint(db, network, containerId, spec, network.name === BRIDGE_NAME ? [] : names)
-    },
+    remove: (ref) => removeNetwork(context, get(ref)),
+    containersOf: async (networkId) => store.usersOf(networkId).map((user) => user.containerId),
+    allocate: (containerId, spec, names) => allocate(context, { containerId, network: get(spec.network), spec, names }),
     async release(containerId, networkId) {
-      const rows = db.all('SELECT network_id, record FROM endpoints WHERE container_id = ?', containerId)
-      const going = rows.filter((row) => networkId === undefined || row.network_id === networkId)
-      if (networkId !== undefined) {
-        const links = going.map(
-          (row) => `link delete ${hostLink(JSON.parse(row.record as string) as ContainerEndpoint)}`,
-        )
-        if (links.length > 0) await context.ip.batch(links, /Cannot find device/)
-      }
-      for (const row of going)
-        db.run('DELETE FROM endpoints WHERE container_id = ? AND network_id = ?', containerId, row.network_id as string)
+      await release(context, containerId, networkId)
+      await dropUnusedDefault(context)
     },
-    choosePorts: (containerId, ports) => chooseHostPorts(db, containerId, ports),
-    async attach(request) {
-      const networks = await Promise.all(request.endpoints.map((endpoint) => get(endpoint.networkId)))
-      for (const network of networks) if (!bridgeExists(network)) await remake(context, network)
-      const interfaces = await addLinks(context, request, networks)
-      const published = networks.findIndex((network) => !network.spec.internal)
-      const address = published < 0 ? undefined : request.endpoints[published]
-      if (address && request.ports.length > 0) {
-        await withTable()
-        await context.nft.apply(
-          request.ports.flatMap((port) =>
-            publishCommands(context.table, { ...port, ipv4: address.ipv4, ipv6: address.ipv6 }, 'add'),
-          ),
-        )
-      }
-      return interfaces
+    async choosePorts(containerId, ports) {
+      const endpoint = portEndpoint(store, store.endpointsOf(containerId))
+      const network = endpoint && store.byId(endpoint.networkId)
+      // As in Docker: on internal networks alone nothing is published.
+      const chosen = await choosePorts(
+        store,
+        containerId,
+        network ? ports : [],
+        network ? optionsOf(network).hostBinding : '',
+      )
+      return chosen.map(({ containerId: _, ...port }) => port)
     },
-    async detach(containerId) {
-      const rules = publishedRules(context, containerId)
-      for (const rule of rules) await deleteQuietly(context, publishCommands(context.table, rule, 'delete'))
-      releaseHostPorts(db, containerId)
-    },
-    async reconcile() {
-      await reconcileKernel(context)
-    },
-    hostGateway: async () => (await get(BRIDGE_NAME)).ipv4Gateway,
+    attach: (request) => attach(context, request),
+    detach: (containerId) => detach(context, containerId),
+    reconcile: () => reconcileNetworks(context),
+    hostGateway: async (containerId) => hostGateway(context, containerId),
   }
 }
 
-async function defaultBridge(context: NetworkContext): Promise<Network> {
-  try {
-    return await createNetwork(context, { name: BRIDGE_NAME })
-  } catch (error) {
-    // Another process was quicker.
-    const found = findNetwork(context.db, BRIDGE_NAME)
-    if (found) return found
-    throw error
+/** `key` or `key=value` */
+function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boolean {
+  const at = wanted.indexOf('=')
+  if (at < 0) return labels[wanted] !== undefined
+  return labels[wanted.slice(0, at)] === wanted.slice(at + 1)
+}
+
+interface Allocation {
+  readonly containerId: string
+  readonly network: Network
+  readonly spec: EndpointSpec
+  readonly names: readonly string[]
+}
+
+async function allocate(context: NetworkContext, request: Allocation): Promise<ContainerEndpoint> {
+  const { store } = context
+  const { containerId, spec, names } = request
+  checkEndpoint(request.network, spec)
+  const isDefault = request.network.name === DEFAULT_NETWORK
+  const insert = (network: Network): ContainerEndpoint =>
+    store.transaction(() => {
+      if (!store.byId(network.id)) throw new TcomposeError('NOT_FOUND', `network ${network.name} not found`)
+      const users = store.usersOf(network.id)
+      if (users.some((user) => user.containerId === containerId)) {
+        throw new TcomposeError('CONFLICT', `the container is already on network ${network.name}`)
+      }
+      const { ipv4, ipv6 } = chooseAddresses(network, spec, users)
+      const endpoint: ContainerEndpoint = {
+        networkId: network.id,
+        networkName: network.name,
+        endpointId: randomId(),
+        ipv4,
+        ipv4PrefixLength: prefixLength(network.ipv4Subnet),
+        ipv4Gateway: network.ipv4Gateway,
+        ipv6,
+        ipv6PrefixLength: prefixLength(network.ipv6Subnet),
+        ipv6Gateway: network.ipv6Gateway,
+        // ipvlan interfaces have their parent's.
+        macAddress: network.driver === 'ipvlan' ? '' : macAddressFor(spec.macAddress, ipv4),
+        dnsNames: isDefault ? [] : [...new Set([...names, ...(spec.aliases ?? [])])],
+        spec,
+      }
+      store.insertEndpoint(containerId, endpoint)
+      return endpoint
+    })
+  if (!isDefault || interfaceNames().includes(request.network.bridge)) return insert(request.network)
+  return insert(await ensureDefaultNetwork(context, request.network.id))
+}
+
+/** @throws TcomposeError INVALID, UNSUPPORTED */
+function checkEndpoint(network: Network, spec: EndpointSpec): void {
+  if (network.driver === 'host' || network.driver === 'none') {
+    throw new TcomposeError('INVALID', `network ${network.name} cannot be joined beside others: use it as network mode`)
   }
+  if (network.name === DEFAULT_NETWORK && (spec.aliases ?? []).length > 0) {
+    throw new TcomposeError('INVALID', 'network-scoped alias is supported only for containers in user defined networks')
+  }
+  const name = spec.interfaceName
+  if (name !== undefined && !/^[^\s/:]{1,15}$/.test(name)) {
+    throw new TcomposeError('INVALID', `network ${network.name}: interface name ${JSON.stringify(name)} is not valid`)
+  }
+  for (const option of Object.keys(spec.driverOpts ?? {})) {
+    if (ENDPOINT_OPTIONS.includes(option)) continue
+    throw new TcomposeError('UNSUPPORTED', `driver option "${option}" of an endpoint on network ${network.name}`)
+  }
+}
+
+function prefixLength(subnet: string): number {
+  return subnet === '' ? 0 : Number(subnet.split('/')[1])
 }
 
 async function removeNetwork(context: NetworkContext, network: Network): Promise<void> {
-  const last = context.db.transaction(() => {
-    const used = endpointsOf(context.db, network.id)
-    if (used.length > 0) {
-      const list = used.map(({ containerId }) => containerId.slice(0, 12)).join(', ')
-      throw new TcomposeError(
-        'CONFLICT',
-        `error while removing network: network ${network.name} id ${network.id} has active endpoints (${list})`,
-        {
-          hint: 'remove those containers first, or disconnect them',
-        },
-      )
-    }
-    context.db.run('DELETE FROM networks WHERE id = ?', network.id)
-    return allNetworks(context.db).length === 0
+  const { store } = context
+  if (PREDEFINED.includes(network.name)) {
+    throw new TcomposeError('DENIED', `${network.name} is a pre-defined network and cannot be removed`)
+  }
+  await withLock(HOST_LOCK.scope, HOST_LOCK.name, async () => {
+    store.transaction(() => {
+      const users = store.usersOf(network.id)
+      if (users.length > 0) {
+        throw new TcomposeError(
+          'CONFLICT',
+          `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
+          { hint: `containers on it: ${users.map((user) => user.containerId.slice(0, 12)).join(' ')}` },
+        )
+      }
+      store.delete(network.id)
+    })
+    await dropLink(context, network)
   })
-  if (last) await deleteQuietly(context, [`delete table inet ${context.table}`])
-  else await deleteQuietly(context, networkCommands(context.table, network, 'delete'))
-  await closeForeignChains(context, network.bridge)
-  deleteBridges([network.bridge])
   context.events.emit({
     type: 'network',
     action: 'destroy',
@@ -142,98 +176,34 @@ async function removeNetwork(context: NetworkContext, network: Network): Promise
   })
 }
 
-/** Elements that are gone already (a reboot, a flushed table) are what was wanted. */
-async function deleteQuietly(context: NetworkContext, commands: readonly string[]): Promise<void> {
-  try {
-    await context.nft.apply(commands)
-  } catch {
-    for (const command of commands) await context.nft.query(command).catch(() => undefined)
-  }
+/** Bridge and rules of a network that has gone; with the last one the whole table. The caller holds the host lock. */
+async function dropLink(context: NetworkContext, network: Network): Promise<void> {
+  if (network.bridge === '') return
+  const foreign = network.driver === 'bridge' ? closeForeignFirewalls(network.bridge) : undefined
+  await Promise.all([doomLinks([network.bridge]), dropRules(context, network), foreign])
 }
 
-/** Host end of an endpoint's pair: found again from the endpoint alone. At most 15 characters. */
-function hostLink(endpoint: ContainerEndpoint): string {
-  return `veth${endpoint.endpointId.slice(0, 11)}`
+async function dropRules(context: NetworkContext, network: Network): Promise<void> {
+  const { store, firewall } = context
+  if (store.all().some((other) => hasBridge(store, other))) await firewall.remove(elementsOf(network))
+  else await firewall.drop()
 }
 
-async function addLinks(
-  context: NetworkContext,
-  request: AttachRequest,
-  networks: readonly Network[],
-): Promise<readonly ContainerInterface[]> {
-  const commands: string[] = []
-  const interfaces = request.endpoints.map((endpoint, index): ContainerInterface => {
-    const network = networks[index] as Network
-    const host = hostLink(endpoint)
-    const temporaryName = `tcp${endpoint.endpointId.slice(0, 11)}`
-    const mtu = mtuOf(network)
-    commands.push(
-      `link add ${host} mtu ${mtu} type veth peer name ${temporaryName} mtu ${mtu} address ${endpoint.macAddress} netns ${request.pid}`,
-      `link set ${host} master ${network.bridge} up`,
-      `link set ${host} type bridge_slave hairpin on`,
-    )
-    return {
-      temporaryName,
-      name: endpoint.spec.interfaceName ?? '',
-      macAddress: endpoint.macAddress,
-      addresses: [
-        ...(endpoint.ipv4 === '' ? [] : [`${endpoint.ipv4}/${endpoint.ipv4PrefixLength}`]),
-        ...(endpoint.ipv6 === '' ? [] : [`${endpoint.ipv6}/${endpoint.ipv6PrefixLength}`]),
-      ],
-      gateways: [],
-      mtu,
-    }
-  })
-  if (commands.length > 0) await context.ip.batch(commands)
-  const gateways = gatewaysOf(request.endpoints)
-  const taken = new Set(interfaces.map((one) => one.name))
-  let next = 0
-  return interfaces.map((one, index) => {
-    let { name } = one
-    if (name === '') {
-      while (taken.has(`eth${next}`)) next++
-      name = `eth${next++}`
-    }
-    return { ...one, name, gateways: gateways.get(index) ?? [] }
+/** The default network's bridge goes with its last container. */
+async function dropUnusedDefault(context: NetworkContext): Promise<void> {
+  const { store } = context
+  const network = store.byName(DEFAULT_NETWORK)
+  if (!network || hasBridge(store, network) || !interfaceNames().includes(network.bridge)) return
+  await withLock(HOST_LOCK.scope, HOST_LOCK.name, async () => {
+    if (hasBridge(store, network)) return
+    await dropLink(context, network)
   })
 }
 
-/** The default routes: of the endpoint with the highest gateway priority that has one, the first of equals; per family. */
-function gatewaysOf(endpoints: readonly ContainerEndpoint[]): ReadonlyMap<number, readonly string[]> {
-  const chosen = new Map<number, string[]>()
-  for (const family of ['ipv4Gateway', 'ipv6Gateway'] as const) {
-    const order = endpoints
-      .map((endpoint, index) => ({ index, gateway: endpoint[family], priority: endpoint.spec.gwPriority ?? 0 }))
-      .filter((one) => one.gateway !== '')
-      .sort((a, b) => b.priority - a.priority || a.index - b.index)
-    const best = order[0]
-    if (best) chosen.set(best.index, [...(chosen.get(best.index) ?? []), best.gateway])
-  }
-  return chosen
-}
-
-async function remake(context: NetworkContext, network: Network): Promise<void> {
-  await makeBridge(context, network)
-  await ensureTable(context)
-  await context.nft.apply(networkCommands(context.table, network, 'add'))
-  await openForeignChains(context, network.bridge)
-}
-
-async function reconcileKernel(context: NetworkContext): Promise<void> {
-  const networks = allNetworks(context.db).filter((network) => network.bridge !== '')
-  // Ports of containers that no longer run were released by whoever recorded their end.
-  if (networks.length === 0) {
-    if ((await context.nft.query(`list table inet ${context.table}`)) !== undefined)
-      await deleteQuietly(context, [`delete table inet ${context.table}`])
-    return
-  }
-  for (const network of networks) if (!bridgeExists(network)) await remake(context, network)
-  // The whole table anew, in one transaction: whatever was stale is gone, and established connections stay.
-  const t = `inet ${context.table}`
-  await context.nft.apply([`add table ${t}`, `delete table ${t}`, ...wholeRuleset(context)])
-}
-
-function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boolean {
-  const at = wanted.indexOf('=')
-  return at < 0 ? wanted in labels : labels[wanted.slice(0, at)] === wanted.slice(at + 1)
+/** An address of the host that the container can reach for as long as it is on its networks. */
+function hostGateway({ store }: NetworkContext, containerId: string | undefined): string {
+  const endpoint = containerId === undefined ? undefined : portEndpoint(store, store.endpointsOf(containerId))
+  if (endpoint && endpoint.ipv4Gateway !== '') return endpoint.ipv4Gateway
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return addresses.find((one) => one.family === 'IPv4' && !one.internal)?.address ?? '127.0.0.1'
 }

@@ -94,6 +94,6 @@ export interface Networks {
   detach(containerId: string): Promise<void>
   /** Makes the kernel agree with the records: missing bridges, stale rules, links without container. */
   reconcile(): Promise<void>
-  /** Address of the host as containers see it (`host-gateway`). */
-  hostGateway(): Promise<string>
+  /** Address of the host as that container sees it (`host-gateway`): its gateway, else one of the host's own. */
+  hostGateway(containerId?: string): Promise<string>
 }

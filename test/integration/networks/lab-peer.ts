@@ -1,0 +1,3 @@
+import { serveLab } from './lab-serve.ts'
+
+serveLab()
