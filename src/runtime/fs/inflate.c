@@ -44,7 +44,9 @@ static void make_crc_table(void) {
         for (int k = 1; k < 8; k++) crc_table[k][i] = crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 0xff];
 }
 
-static uint32_t crc_of(uint32_t crc, const uint8_t *data, size_t size) {
+#define FAST __attribute__((optimize("O3")))
+
+FAST static uint32_t crc_of(uint32_t crc, const uint8_t *data, size_t size) {
     crc = ~crc;
     for (; size >= 8; size -= 8, data += 8) {
         uint32_t low, high;
@@ -229,7 +231,7 @@ static inline uint32_t look_up(struct gunzip *g, const uint32_t *table, unsigned
     return entry;
 }
 
-static inline void copy_match(uint8_t *to, size_t distance, size_t length) {
+static inline __attribute__((always_inline)) void copy_match(uint8_t *to, size_t distance, size_t length) {
     const uint8_t *from = to - distance;
     if (distance >= 8) {
         /* Up to seven bytes too many: there is room for them, and they are written over. */
@@ -239,19 +241,85 @@ static inline void copy_match(uint8_t *to, size_t distance, size_t length) {
     }
 }
 
-/* Decodes until the block ends or the chunk is full. */
+/*
+ * The bulk of it: as long as the input has bytes for a whole step, everything stays in registers. Bits are taken as in
+ * `refill`: at least 56 are there after it, which is enough for three literals (15 bits each) or for a length (15 + 5)
+ * and a distance (15 + 13) behind a literal that was taken from the same ones.
+ */
+FAST static void decode_fast(struct gunzip *g) {
+    const uint8_t *in = g->input + g->at, *const in_safe = g->input + g->filled;
+    uint8_t *out = g->output + g->out, *const begin = out, *const limit = g->output + WINDOW + CHUNK;
+    const uint8_t *const lowest = out - g->history;
+    uint64_t bits = g->bits;
+    unsigned count = g->count;
+    const uint32_t *const literals = g->literals, *const distances = g->distances;
+#define REFILL() do { uint64_t word; memcpy(&word, in, 8); bits |= word << count; in += (63 - count) >> 3; count |= 56; } while (0)
+#define DROP(n) do { unsigned drop_ = (n); bits >>= drop_; count -= drop_; } while (0)
+    while (in_safe - in >= 16 && out < limit) {
+        REFILL();
+        uint32_t entry = literals[bits & ((1u << LITERAL_BITS) - 1)];
+        if (entry >> 8 & KIND_LITERAL) {
+            DROP(entry & 0xff);
+            *out++ = (uint8_t)(entry >> 16);
+            entry = literals[bits & ((1u << LITERAL_BITS) - 1)];
+            if (entry >> 8 & KIND_LITERAL) {
+                DROP(entry & 0xff);
+                *out++ = (uint8_t)(entry >> 16);
+                entry = literals[bits & ((1u << LITERAL_BITS) - 1)];
+            }
+            REFILL();
+        }
+        if ((entry >> 8 & KIND_SUBTABLE) && (entry >> 16)) {
+            DROP(LITERAL_BITS);
+            entry = literals[(entry >> 16) + (bits & ((1u << (entry >> 8 & 0xf)) - 1))];
+        }
+        if ((entry & 0xff) == 0 || (entry >> 8 & KIND_SUBTABLE)) damaged();
+        DROP(entry & 0xff);
+        if (entry >> 8 & KIND_LITERAL) {
+            *out++ = (uint8_t)(entry >> 16);
+            continue;
+        }
+        if (entry >> 8 & KIND_END) {
+            g->phase = g->last_block ? PHASE_TRAILER : PHASE_BLOCK;
+            break;
+        }
+        unsigned extra = entry >> 8 & KIND_EXTRA;
+        size_t length = (entry >> 16) + (bits & ((1u << extra) - 1));
+        DROP(extra);
+        entry = distances[bits & ((1u << DISTANCE_BITS) - 1)];
+        if ((entry >> 8 & KIND_SUBTABLE) && (entry >> 16)) {
+            DROP(DISTANCE_BITS);
+            entry = distances[(entry >> 16) + (bits & ((1u << (entry >> 8 & 0xf)) - 1))];
+        }
+        if ((entry & 0xff) == 0 || (entry >> 8 & KIND_SUBTABLE)) damaged();
+        DROP(entry & 0xff);
+        extra = entry >> 8 & KIND_EXTRA;
+        size_t distance = (entry >> 16) + (bits & ((1u << extra) - 1));
+        DROP(extra);
+        if (distance > (size_t)(out - lowest)) damaged();
+        copy_match(out, distance, length);
+        out += length;
+    }
+#undef REFILL
+#undef DROP
+    g->at = (size_t)(in - g->input);
+    g->bits = bits;
+    g->count = count;
+    g->history += (size_t)(out - begin);
+    g->out += (size_t)(out - begin);
+}
+
+/* Decodes until the block ends or the chunk is full; this is for where the input runs out. */
 static void decode_codes(struct gunzip *g) {
-    size_t out = g->out, limit = WINDOW + CHUNK;
+    size_t out, limit = WINDOW + CHUNK;
+    decode_fast(g);
+    if (g->phase != PHASE_CODES || g->out >= limit) return;
+    out = g->out;
     const size_t lowest = out - g->history;
-    while (out < limit) {
+    /* Back to the other way as soon as there is input again. */
+    for (size_t from = g->at; out < limit && g->at >= from && g->filled - g->at < 32;) {
         refill(g);
         uint32_t entry = look_up(g, g->literals, LITERAL_BITS);
-        /* A refill brings 56 bits: three literals of 15 bits each, or one match of 48. */
-        for (int more = 2; more-- && (entry >> 8 & KIND_LITERAL);) {
-            g->output[out++] = (uint8_t)(entry >> 16);
-            if (out >= limit || g->count < 16) goto next;
-            entry = look_up(g, g->literals, LITERAL_BITS);
-        }
         if (entry >> 8 & KIND_LITERAL) {
             g->output[out++] = (uint8_t)(entry >> 16);
             continue;
@@ -267,7 +335,6 @@ static void decode_codes(struct gunzip *g) {
         if (distance > out - lowest) damaged();
         copy_match(g->output + out, distance, length);
         out += length;
-    next:;
     }
     g->history += out - g->out;
     g->out = out;
