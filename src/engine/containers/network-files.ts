@@ -48,7 +48,7 @@ function write(path: string, text: string): void {
 
 async function hostsText(context: ContainerContext, stored: StoredContainer, hostname: string): Promise<string> {
   const { spec, config } = stored.record
-  const extraHosts = await withGateway(context, spec.extraHosts ?? [])
+  const extraHosts = await withGateway(context, stored.id, spec.extraHosts ?? [])
   if (spec.network.kind === 'host') return hostsFileOfHost(readOptional('/etc/hosts'), extraHosts)
   return hostsFile({
     hostname,
@@ -61,9 +61,13 @@ async function hostsText(context: ContainerContext, stored: StoredContainer, hos
   })
 }
 
-async function withGateway(context: ContainerContext, entries: readonly string[]): Promise<readonly string[]> {
+async function withGateway(
+  context: ContainerContext,
+  id: string,
+  entries: readonly string[],
+): Promise<readonly string[]> {
   if (!entries.some((entry) => splitExtraHost(entry).address === 'host-gateway')) return entries
-  const gateway = await (await context.networks()).hostGateway()
+  const gateway = await (await context.networks()).hostGateway(id)
   return entries.map((entry) => {
     const { name, address } = splitExtraHost(entry)
     return address === 'host-gateway' ? `${name}:${gateway}` : entry
