@@ -1,0 +1,1 @@
+export function lintAnswer(_testCase: unknown): unknown { return { warnings: [] } }
