@@ -40,8 +40,7 @@ export function createRestarter(deps: RestarterDeps): Restarter {
       if (!pending.starting && (state.stoppedByUser || state.finishedAt !== pending.finishedAt)) giveUp(id)
       else return
     }
-    // Begun after its last end: somebody is just starting it.
-    if (state.startedAt === '' || state.startedAt > state.finishedAt || decided.get(id) === state.finishedAt) return
+    if (state.startedAt === '' || state.finishedAt === '' || decided.get(id) === state.finishedAt) return
     decided.set(id, state.finishedAt)
     const delayMs = restartDelayMs({
       policy: spec.restart,

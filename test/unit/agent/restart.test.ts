@@ -152,9 +152,9 @@ describe('the restarter', () => {
     expect(restarter.pending).toBe(0)
   })
 
-  test('what was never started, or is just being started, is left alone', () => {
+  test('what was never started, or has not ended yet, is left alone', () => {
     restarter.consider(exited(1, { startedAt: '', finishedAt: '' }))
-    restarter.consider(exited(1, { startedAt: '2026-01-01T00:00:05.0Z' }))
+    restarter.consider(exited(1, { finishedAt: '' }))
     expect(restarter.pending).toBe(0)
   })
 })
