@@ -61,7 +61,7 @@ static struct process *process_of(struct client *client) {
 static void client_events(struct client *client) {
   uint32_t events = queue_length(&client->out) > 0 ? EPOLLOUT : 0;
   const struct process *process = client->exec ? client->exec : &shim.container;
-  if (!stdin_is_full(process)) events |= EPOLLIN;
+  if (client->closing || !stdin_is_full(process)) events |= EPOLLIN;
   source_set(&client->source, events | EPOLLRDHUP);
 }
 
@@ -101,6 +101,21 @@ static void cut_off(struct timer *timer) {
   timer_set(timer, STUCK_MS, cut_off);
 }
 
+/*
+ * Says the end and waits for the other side's: were the socket closed with something unread in it, a client that writes
+ * at this moment would lose what it has not read yet. False when the connection is gone.
+ */
+static bool linger(struct client *client) {
+  if (client->lingering) return true;
+  client->lingering = true;
+  client->hold = false;
+  client->stuck_length = 0;
+  timer_set(&client->stuck, STUCK_MS, cut_off);
+  if (shutdown(client->source.fd, SHUT_WR) != 0) return false;
+  client_events(client);
+  return true;
+}
+
 /* False when the connection is gone. */
 static bool flush(struct client *client) {
   while (queue_length(&client->out) > 0) {
@@ -111,7 +126,7 @@ static bool flush(struct client *client) {
     if (count < 0) return false;
     queue_drop(&client->out, (size_t)count);
   }
-  if (queue_length(&client->out) == 0 && client->closing) return false;
+  if (queue_length(&client->out) == 0 && client->closing) return linger(client);
   if (!is_behind(client) && !shim.finished && !client->closing) timer_stop(&client->stuck);
   client_events(client);
   return true;

@@ -69,7 +69,7 @@ struct client {
   struct queue in, out;
   struct timer stuck;
   size_t stuck_length;
-  bool launching, attached, hold, closing;
+  bool launching, attached, hold, closing, lingering;
   struct process *exec; /* the one this connection is for */
   struct client *next;
 };
