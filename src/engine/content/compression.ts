@@ -44,12 +44,12 @@ export function createDecompressor(compression: Compression): Duplex | undefined
 export async function decompressed(
   source: Readable,
 ): Promise<{ readonly stream: Readable; readonly compression: Compression }> {
-  const head = await peek(source, 6)
+  const { head, stream } = await peek(source, 6)
   const compression = detectCompression(head)
   const filter = createDecompressor(compression)
-  if (!filter) return { stream: source, compression }
+  if (!filter) return { stream, compression }
   // What went wrong reaches the reader of the filter.
-  pipeline(source, filter).catch(() => {})
+  pipeline(stream, filter).catch(() => {})
   return {
     stream: Readable.from(explained(filter, compression), { objectMode: false, highWaterMark: CHUNK }),
     compression,
@@ -58,8 +58,9 @@ export async function decompressed(
 
 /** What the file worker reads by itself: plain and gzip streams as they are, others decompressed. */
 export async function forUnpacking(source: Readable): Promise<Readable> {
-  const compression = detectCompression(await peek(source, 6))
-  return compression === 'none' || compression === 'gzip' ? source : (await decompressed(source)).stream
+  const { head, stream } = await peek(source, 6)
+  const compression = detectCompression(head)
+  return compression === 'none' || compression === 'gzip' ? stream : (await decompressed(stream)).stream
 }
 
 async function* explained(stream: Readable, compression: Compression): AsyncGenerator<Buffer> {
@@ -73,50 +74,28 @@ async function* explained(stream: Readable, compression: Compression): AsyncGene
   }
 }
 
-/** The first bytes of a stream, put back. Fewer at its end. */
-export async function peek(source: Readable, size: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = []
-  let length = 0
-  while (length < size) {
-    const chunk = source.read() as Buffer | null
-    if (chunk !== null) {
-      chunks.push(chunk)
-      length += chunk.length
-      continue
-    }
-    if (source.readableEnded || source.destroyed) break
-    if (!(await readableOrEnd(source))) break
+/** The first bytes of a stream, fewer where it ends, and a stream that gives all of it. */
+export async function peek(
+  source: Readable,
+  size: number,
+): Promise<{ readonly head: Uint8Array; readonly stream: Readable }> {
+  const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let head: Buffer = Buffer.alloc(0)
+  let ended = false
+  while (head.length < size && !ended) {
+    const next = await chunks.next()
+    if (next.done) ended = true
+    else head = head.length === 0 ? next.value : Buffer.concat([head, next.value])
   }
-  const head = Buffer.concat(chunks)
-  if (head.length > 0) source.unshift(head)
-  return head.subarray(0, size)
-}
-
-function readableOrEnd(source: Readable): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      source.off('readable', onReadable)
-      source.off('end', onEnd)
-      source.off('error', onError)
-      source.off('close', onEnd)
+  async function* whole(): AsyncGenerator<Buffer> {
+    try {
+      if (head.length > 0) yield head
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
+    } finally {
+      await chunks.return?.()
     }
-    const onReadable = () => {
-      done()
-      resolve(source.readableLength > 0)
-    }
-    const onEnd = () => {
-      done()
-      resolve(false)
-    }
-    const onError = (error: Error) => {
-      done()
-      reject(error)
-    }
-    source.on('readable', onReadable)
-    source.on('end', onEnd)
-    source.on('close', onEnd)
-    source.on('error', onError)
-  })
+  }
+  return { head: head.subarray(0, size), stream: Readable.from(whole(), { objectMode: false, highWaterMark: CHUNK }) }
 }
 
 function programFilter(program: 'bzip2' | 'xz'): Duplex {

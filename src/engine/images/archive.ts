@@ -58,6 +58,8 @@ export function indexArchive(stream: Readable): IndexedArchive | undefined {
       }
       at += Math.ceil(header.size / BLOCK) * BLOCK
     }
+    // It may still be opening a file that is gone by then.
+    stream.once('error', () => {})
     stream.destroy()
     return {
       entries,
