@@ -69,7 +69,10 @@ export interface MountRequest {
   readonly path: string
   readonly type: string
   readonly device: string
-  /** Comma-separated as for mount(8); `bind` and `rbind` count. */
+  /**
+   * Comma-separated as for mount(8); `bind` and `rbind` count. For type `process`, the mount that the process with the
+   * pid `device` has at this path of its own namespace.
+   */
   readonly options: string
 }
 

@@ -12,7 +12,7 @@ import type {
   ResolvedNamespaces,
 } from '../../runtime/oci-spec-input.ts'
 import { readRootFile } from '../../runtime/root-reader.ts'
-import type { LaunchRequest } from '../../runtime/shim-client.ts'
+import type { LaunchRequest, MountRequest } from '../../runtime/shim-client.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import type { AttachRequest } from '../networks/types.ts'
 import { hostnameOf, mergeEnv, processEnv } from './config.ts'
@@ -44,7 +44,7 @@ export async function launchRequest(
   const planned = planMounts(spec.mounts ?? [], config.volumes, config.workingDir)
   const { mounts, images } = await startMounts(context, { id, planned, mounts: record.mounts, directory, bundle })
   const { network, host: networkHost } = networkOf(context, spec.network)
-  const namespaces = namespacesOf(context, stored)
+  const { namespaces, mounts: shared } = namespacesOf(context, stored, bundle)
   const hostname = networkHost?.record.config.hostname ?? hostnameOf(spec, config)
   const files = await writeNetworkFiles(context, stored, { directory, hostname, sharedWith: networkHost?.id })
   const byPath = resolveDevices((spec.devices ?? []).filter((device) => !isCdiName(device.source)))
@@ -94,6 +94,7 @@ export async function launchRequest(
     ports,
     dns: spec.network.kind === 'networks',
     images,
+    mounts: shared,
   }
 }
 
@@ -132,36 +133,55 @@ function networkOf(
 }
 
 /** Modes as in Docker: ``, `private`, `shareable`, `host`, `none` (ipc), `container:REF`. */
-function namespacesOf(context: ContainerContext, stored: StoredContainer): ResolvedNamespaces {
+function namespacesOf(
+  context: ContainerContext,
+  stored: StoredContainer,
+  bundle: string,
+): { readonly namespaces: ResolvedNamespaces; readonly mounts: readonly MountRequest[] } {
   const spec = stored.record.spec.namespaces ?? {}
-  const resolve = (mode: string | undefined, kind: 'pid' | 'ipc'): ResolvedNamespace | undefined => {
-    if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable' || mode === 'none') {
-      return undefined
-    }
-    if (mode === 'host') return { kind: 'host' }
-    const ref = /^container:(.+)$/.exec(mode)?.[1]
-    if (ref === undefined) throw new TcomposeError('INVALID', `invalid ${kind} mode: ${mode}`)
-    return { kind: 'path', path: `/proc/${runningContainer(context, ref, `${kind} namespace`).state.pid}/ns/${kind}` }
-  }
+  const sharedPid = sharedWith(context, spec.pid, 'pid')
+  const sharedIpc = sharedWith(context, spec.ipc, 'ipc')
   const host = (mode: string | undefined): ResolvedNamespace | undefined =>
     mode === 'host' ? { kind: 'host' } : mode === 'private' ? { kind: 'private' } : undefined
-  const pid = resolve(spec.pid, 'pid')
-  const ipc = resolve(spec.ipc, 'ipc')
+  const path = (other: StoredContainer | undefined, kind: string): ResolvedNamespace | undefined =>
+    other && { kind: 'path', path: `/proc/${other.state.pid}/ns/${kind}` }
+  const pid = path(sharedPid, 'pid') ?? host(spec.pid)
+  const ipc = path(sharedIpc, 'ipc') ?? host(spec.ipc)
   const uts = host(spec.uts)
   const cgroup = host(spec.cgroup)
+  // A shared ipc namespace comes with the /dev/shm of whom it is shared with.
+  const shared = `${bundle}/shm`
+  const shm = sharedIpc ? shared : spec.ipc === 'none' ? false : spec.ipc === 'host' ? '/dev/shm' : undefined
   return {
-    ...(pid ? { pid } : {}),
-    ...(ipc ? { ipc } : {}),
-    ...(uts ? { uts } : {}),
-    ...(cgroup ? { cgroup } : {}),
-    shm: shmOf(spec.ipc, ipc),
+    namespaces: {
+      ...(pid ? { pid } : {}),
+      ...(ipc ? { ipc } : {}),
+      ...(uts ? { uts } : {}),
+      ...(cgroup ? { cgroup } : {}),
+      shm,
+    },
+    mounts: sharedIpc
+      ? [{ path: shared, type: 'process', device: String(sharedIpc.state.pid), options: '/dev/shm' }]
+      : [],
   }
 }
 
-/** A shared ipc namespace comes with the /dev/shm of whom it is shared with. */
-function shmOf(mode: string | undefined, ipc: ResolvedNamespace | undefined): string | false | undefined {
-  if (mode === 'none') return false
-  if (ipc?.kind === 'host') return '/dev/shm'
-  if (ipc?.kind !== 'path') return undefined
-  return ipc.path.replace(/\/ns\/ipc$/, '/root/dev/shm')
+/** The container named by a mode `container:REF`. @throws TcomposeError INVALID for a mode that is none */
+function sharedWith(
+  context: ContainerContext,
+  mode: string | undefined,
+  kind: 'pid' | 'ipc',
+): StoredContainer | undefined {
+  if (mode === undefined || ['', 'private', 'host'].includes(mode)) return undefined
+  if (kind === 'ipc' && (mode === 'shareable' || mode === 'none')) return undefined
+  const ref = /^container:(.+)$/.exec(mode)?.[1]
+  if (ref === undefined) throw new TcomposeError('INVALID', `invalid ${kind} mode: ${mode}`)
+  const other = runningContainer(context, ref, `${kind} namespace`)
+  const donor = other.record.spec.namespaces?.ipc ?? ''
+  if (kind === 'ipc' && donor !== 'shareable' && donor !== 'host') {
+    throw new TcomposeError('CONFLICT', `cannot join IPC of container ${ref}: non-shareable IPC`, {
+      hint: 'give the container whose namespace is shared the ipc mode shareable',
+    })
+  }
+  return other
 }

@@ -153,6 +153,9 @@ static const struct {
 };
 
 static char *mount_other(const struct mount_request *request) {
+  if (strcmp(request->type, "process") == 0 && request->device && request->options) {
+    return mount_of_process(request->device, request->options, request->path);
+  }
   unsigned long set = 0;
   struct queue data = {0};
   char *text = copy(request->options ? request->options : ""), *save = NULL;

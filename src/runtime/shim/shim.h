@@ -107,6 +107,7 @@ struct request {
 const char *parse_request(struct request *request, uint8_t *payload, size_t length); /* error or NULL */
 
 /* ---- mounts.c, ports.c, net.c, nft.c, dns.c: give an error text, or NULL ---- */
+char *mount_of_process(const char *pid, const char *path, const char *target);
 char *make_mounts(const struct request *request);
 void remove_mounts(void);
 char *bind_ports(const struct list *ports);

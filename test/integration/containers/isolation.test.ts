@@ -21,7 +21,7 @@ describe('a default container', () => {
   test('has the capabilities, filter and masked paths of Docker', async () => {
     const ran = await runContainer(
       engine,
-      `${status('CapEff')}; ${status('Seccomp')}; cat /proc/keys | wc -c; touch /proc/sys/x; id -G`,
+      `${status('CapEff')}; ${status('Seccomp')}; cat /proc/keys | wc -c; echo 1 >/proc/sys/kernel/shmmni; id -G`,
     )
     expect(ran.stdout).toBe('00000000a80425fb\n2\n0\n0\n')
     expect(ran.stderr).toContain('Read-only file system')
@@ -99,6 +99,13 @@ test('ulimits, sysctls and devices are given', async () => {
 })
 
 describe('namespaces', () => {
+  test('of ipc are shared only by one that may be joined', async () => {
+    const first = await startSleeper(engine)
+    const { id } = await engine.containers.create(specOf('true', { namespaces: { ipc: `container:${first.id}` } }))
+    await expect(engine.containers.start(id)).rejects.toThrow('non-shareable IPC')
+    await engine.containers.remove(first.id, { force: true })
+  })
+
   const link = (pid: number, kind: string) => readlinkSync(`/proc/${pid}/ns/${kind}`)
 
   test('can be those of the host', async () => {
@@ -113,7 +120,7 @@ describe('namespaces', () => {
   })
 
   test('can be those of another container, which must run', async () => {
-    const first = await startSleeper(engine, { hostname: 'first' })
+    const first = await startSleeper(engine, { hostname: 'first', namespaces: { ipc: 'shareable' } })
     const shared = {
       network: { kind: 'container', container: first.name },
       namespaces: { pid: `container:${first.id}`, ipc: `container:${first.id}` },
@@ -121,6 +128,8 @@ describe('namespaces', () => {
     const second = await startSleeper(engine, shared)
     for (const kind of ['net', 'pid', 'ipc']) expect(link(second.state.pid, kind)).toBe(link(first.state.pid, kind))
     expect((await execIn(engine, second.id, ['cat', '/etc/hostname'])).stdout).toBe('first\n')
+    await execIn(engine, first.id, ['sh', '-c', 'echo shared >/dev/shm/note'])
+    expect((await execIn(engine, second.id, ['cat', '/dev/shm/note'])).stdout).toBe('shared\n')
     await engine.containers.remove(second.id, { force: true })
     await engine.containers.stop(first.id)
     const third = await engine.containers.create(specOf('true', shared))
