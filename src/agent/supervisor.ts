@@ -22,6 +22,8 @@ export interface SupervisorOptions {
 
 /** A burst of changes (an `up` of fifty services) is looked at this often. */
 const LOOK_EVERY_MS = 40
+/** Events after which names, states and addresses are what they were. */
+const NO_NEWS = /^(exec_|health_status|top|resize|attach|detach|archive-path|extract-to-dir|copy|export|pull|push|tag)/
 /** A look without any sign of change: for what a killed process wrote and did not tell. */
 const LOOK_ANYWAY_MS = 5000
 
@@ -39,6 +41,19 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
   let checkedNow = false
   let closed = false
   let busy = true
+
+  /** Whether the feed tells of anything that changes what is known here: probes fill it with execs. */
+  const hasNews = async (): Promise<boolean> => {
+    const from = seen + 1
+    let last = seen
+    for await (const event of engine.events.watch({ sinceSequence: from, live: false })) {
+      if (!NO_NEWS.test(event.action)) return true
+      last = event.sequence
+    }
+    // Unless a look has gone further meanwhile.
+    if (seen + 1 === from) seen = last
+    return false
+  }
 
   const look = async (): Promise<void> => {
     seen = engine.events.lastSequence()
@@ -130,7 +145,7 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
       setImmediate(() => {
         checkedNow = false
       })
-      return engine.events.lastSequence() === seen ? undefined : lookNow()
+      return engine.events.lastSequence() === seen ? undefined : lookIfNews()
     },
     onEnd: (id) => void settle(id).catch(options.onError),
     onError: options.onError,
@@ -140,8 +155,12 @@ export function createSupervisor(engine: Engine, options: SupervisorOptions): Su
     onStarted: lookSoon,
     onError: options.onError,
   })
+  const lookIfNews = async (): Promise<void> => {
+    if (await hasNews()) await lookNow()
+  }
   const subscription = changes.subscribe(() => {
-    if (engine.events.lastSequence() !== seen) lookSoon()
+    if (timer || engine.events.lastSequence() === seen) return
+    hasNews().then((news) => (news ? lookSoon() : undefined), options.onError)
   })
   const beat = setInterval(lookSoon, LOOK_ANYWAY_MS)
 
