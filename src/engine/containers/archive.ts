@@ -1,7 +1,9 @@
+import { statSync } from 'node:fs'
 import { posix } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
 import { diffUpper, type FsTarget, packTree, removePath, statPath, unpackTar } from '../../runtime/fs-worker.ts'
+import { resolveRootPath } from '../../runtime/root-reader.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import { accountFiles } from './accounts.ts'
 import { cleanPath } from './config.ts'
@@ -26,8 +28,24 @@ export async function fsTarget(context: ContainerContext, stored: StoredContaine
     .filter((mount) => mount.kind === 'bind' || mount.kind === 'volume')
     .map((mount) => ({ source: mount.source, target: mount.target, readOnly: mount.readOnly }))
     .toSorted((a, b) => a.target.split('/').length - b.target.split('/').length)
-  return { kind: 'overlay', lowers, upper: `${directory}/upper`, work: `${directory}/work`, binds }
+  const root = { kind: 'overlay', lowers, upper: `${directory}/upper`, work: `${directory}/work` } as const
+  if (state.startedAt === '') await makeMountPoints(root, binds)
+  return { ...root, binds }
 }
+
+/** The first start makes the places where volumes are mounted; a copy into one that was never started comes before it. */
+async function makeMountPoints(
+  root: Extract<FsTarget, { kind: 'overlay' }>,
+  binds: readonly { readonly source: string; readonly target: string }[],
+): Promise<void> {
+  const layers = root.upper === undefined ? root.lowers : [root.upper, ...root.lowers]
+  for (const { source, target } of binds) {
+    if (resolveRootPath(layers, target) !== undefined || !statSync(source).isDirectory()) continue
+    await unpackTar(root, target, Readable.from([EMPTY_TAR]), { makeDirectory: true })
+  }
+}
+
+const EMPTY_TAR = Buffer.alloc(1024)
 
 /** @throws TcomposeError NOT_FOUND in Docker's words */
 export async function statContainerPath(

@@ -32,7 +32,7 @@ const untar = async (tar: Readable): Promise<string[]> => {
 describe.each(['running', 'stopped'] as const)('in a %s container', (kind) => {
   let container: Container
   beforeAll(async () => {
-    const mounts = [{ kind: 'volume', target: '/vol' }] as const
+    const mounts = [{ kind: 'volume', target: '/srv/vol' }] as const
     container =
       kind === 'running'
         ? await startSleeper(engine, { mounts })
@@ -54,7 +54,7 @@ describe.each(['running', 'stopped'] as const)('in a %s container', (kind) => {
   })
 
   test('volumes are seen where the container has them', async () => {
-    await engine.containers.writeArchive(container.id, '/vol', tarOf({ inside: 'x' }))
+    await engine.containers.writeArchive(container.id, '/srv/vol', tarOf({ inside: 'x' }))
     const volume = container.mounts[0]
     expect(readFileSync(`${volume?.source}/inside`, 'utf8')).toBe('x')
   })
