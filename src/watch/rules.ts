@@ -12,6 +12,8 @@ export interface WatchRule {
   readonly target: string | undefined
   /** True when a path, relative to `path`, is not to be acted on. */
   readonly ignores: (relativePath: string) => boolean
+  /** True when nothing below a folder can be of interest either, so that it need not be walked. */
+  readonly prunes: (relativePath: string) => boolean
   readonly initialSync: boolean
   readonly exec: WatchExec | undefined
 }

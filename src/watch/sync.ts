@@ -53,9 +53,8 @@ export async function listRulePaths(rule: WatchRule): Promise<ReadonlyMap<string
   const visit = async (folder: string, inside: string): Promise<void> => {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const relative = inside === '' ? entry.name : `${inside}/${entry.name}`
-      if (rule.ignores(relative)) continue
-      found.set(join(folder, entry.name), posix.join(target, relative))
-      if (entry.isDirectory()) await visit(join(folder, entry.name), relative)
+      if (!rule.ignores(relative)) found.set(join(folder, entry.name), posix.join(target, relative))
+      if (entry.isDirectory() && !rule.prunes(relative)) await visit(join(folder, entry.name), relative)
     }
   }
   const stat = await lstat(rule.path)

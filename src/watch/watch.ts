@@ -94,7 +94,7 @@ function openWatcher(rules: readonly WatchRule[], report: (event: WatchEvent) =>
       const inside = relativeInside(rule.path, path)
       // A parent of a rule's path must be walked through on the way to it.
       if (inside === undefined) return relativeInside(path, rule.path) !== undefined
-      return inside === '' || !rule.ignores(inside)
+      return inside === '' || !rule.prunes(inside)
     })
   const usePolling = process.env.CHOKIDAR_USEPOLLING === 'true' || process.env.CHOKIDAR_USEPOLLING === '1'
   if (usePolling) for (const path of paths) report({ kind: 'polling', path })

@@ -8,6 +8,7 @@ function rule(change: Partial<WatchRule>): WatchRule {
     path: '/p/src',
     target: '/app',
     ignores: () => false,
+    prunes: () => false,
     initialSync: false,
     exec: undefined,
     ...change,
