@@ -175,7 +175,7 @@ function volume(value: Tree): Tree {
     target: parsed.target === '' ? '' : cleanTarget(parsed.target),
     ...(parsed.readOnly ? { read_only: true } : {}),
     ...(parsed.consistency === undefined ? {} : { consistency: parsed.consistency }),
-    ...(parsed.hasSection && parsed.type !== 'npipe' ? { [parsed.type]: section } : {}),
+    ...(parsed.hasSection ? { [parsed.type]: section } : {}),
   }
 }
 

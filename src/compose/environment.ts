@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
 import { errnoOf, TcomposeError } from '../base/errors.ts'
 import { parseDotenv } from './dotenv.ts'
 import { type Draft, isList, isMap, mapOf, mapValues, scalarText, type Tree, type TreeMap } from './tree.ts'
@@ -42,6 +43,8 @@ function resolve(value: Tree, get: Lookup, keepUnset: boolean): Tree {
 }
 
 export interface FoldOptions {
+  /** Where paths start that were left relative. */
+  readonly directory: string
   readonly get: Lookup
   readonly warn: (warning: Warning) => void
 }
@@ -51,13 +54,14 @@ export interface FoldOptions {
  * @throws TcomposeError INVALID when a file is missing or cannot be read
  */
 export function foldFiles(service: Service, options: FoldOptions): Service {
-  const { env_file, label_file, ...rest } = service
+  const { env_file, ...rest } = service
+  const { label_file } = service
   if (!env_file?.length && !label_file?.length) return rest
   const out: { -readonly [K in keyof Service]: Service[K] } = { ...rest }
   if (env_file?.length) {
     const found: Record<string, string | null> = {}
     for (const file of env_file) {
-      const text = readIfThere(file.path)
+      const text = readIfThere(resolvePath(options.directory, file.path))
       if (text === undefined) {
         if (file.required === false) continue
         throw notFound('env', file.path)
@@ -77,7 +81,7 @@ export function foldFiles(service: Service, options: FoldOptions): Service {
   if (label_file?.length) {
     const found: Record<string, string> = {}
     for (const path of label_file) {
-      const text = readIfThere(path)
+      const text = readIfThere(resolvePath(options.directory, path))
       if (text === undefined) throw notFound('label', path)
       for (const [key, value] of readEnvFile(path, text, options.get, options, false)) found[key] = value
     }

@@ -50,6 +50,8 @@ function load(options: LoadOptions, stdin: string | undefined): LoadedProject {
   const discovery = discover(options, warnings.add)
   const sources = createSources(options.cwd)
   const loader = createLoader({ options, sources, warn: warnings.add, stdin, discovery })
+  // A name from outside is checked first: it needs no file.
+  if (options.projectName || discovery.environment.COMPOSE_PROJECT_NAME) projectName(options, discovery, undefined)
   const documents = discovery.files.map((file) => ({ file, documents: loader.read(file) }))
   throwIfAborted(options.signal)
   const name = projectName(options, discovery, nameInFiles(documents, discovery, options))
@@ -103,7 +105,7 @@ function finish(
   const folded: Record<string, Service> = {}
   for (const [name, service] of Object.entries(project.services)) {
     try {
-      folded[name] = foldFiles(service, { get, warn })
+      folded[name] = foldFiles(service, { directory: project.working_dir, get, warn })
     } catch (error) {
       if (!(error instanceof TcomposeError)) throw error
       errors.push(

@@ -1,4 +1,4 @@
-import { type Draft, isMap, listOf, mapOf, mapValues, scalarText, type Tree, type TreeMap } from './tree.ts'
+import { type Draft, isList, isMap, listOf, mapOf, mapValues, scalarText, type Tree, type TreeMap } from './tree.ts'
 
 /**
  * Spells out what follows from the rest: the default network, names with the project in front, dependencies implied by
@@ -19,7 +19,7 @@ export function normalize(tree: TreeMap, name: string): TreeMap {
     if (!isMap(out[kind])) continue
     out[kind] = mapValues(out[kind], (value, key) => {
       const resource = mapOf(value)
-      if (typeof resource.name === 'string' && resource.name !== '') return resource
+      if (resource.name !== undefined && resource.name !== null) return resource
       return { ...resource, name: resource.external === true ? key : `${name}_${key}` }
     })
   }
@@ -32,6 +32,13 @@ function normalizeService(service: TreeMap): TreeMap {
   const networks = mapOf(service.networks)
   if (Object.keys(networks).length === 0 && !service.network_mode && service.provider === undefined)
     out.networks = { default: null }
+  if (isList(service.pre_start) && service.image !== undefined) {
+    // an init container runs the service's image unless it names one
+    const image = service.image as Tree
+    out.pre_start = service.pre_start.map((hook) =>
+      isMap(hook) && hook.image === undefined ? { ...hook, image } : hook,
+    )
+  }
   if (isMap(service.build)) {
     const build: Draft = { ...service.build }
     build.context ??= '.'

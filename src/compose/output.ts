@@ -1,6 +1,8 @@
 import { stringify } from 'yaml'
+import { descend, type PathTable } from './path-table.ts'
 import { type Draft, isList, isMap, mapOf, mapValues, type Tree, type TreeMap } from './tree.ts'
 import type { Project } from './types.ts'
+import { ELEMENT_RULES } from './zeros.ts'
 
 export interface FormatOptions {
   readonly format: 'yaml' | 'json'
@@ -15,7 +17,7 @@ export function formatProject(project: Project, options: FormatOptions): string 
   const tree = toTree(project, options)
   const text =
     options.format === 'json'
-      ? JSON.stringify(jsonQuirks(tree), null, 2)
+      ? JSON.stringify(jsonQuirks(withoutExtensions(tree)), null, 2)
       : stringify(tree, {
           lineWidth: 0,
           aliasDuplicateObjects: false,
@@ -96,4 +98,19 @@ function capitals(map: TreeMap): TreeMap {
   return Object.fromEntries(
     Object.entries(map).map(([key, value]) => [`${key.charAt(0).toUpperCase()}${key.slice(1)}`, value]),
   )
+}
+
+/** Compose's JSON keeps `x-` attributes at the top level only; names that users give may start so anywhere. */
+function withoutExtensions(tree: TreeMap): TreeMap {
+  const visit = (value: Tree, table: PathTable<string> | undefined): Tree => {
+    if (isList(value)) return value.map((one, index) => visit(one, descend(table, index)))
+    if (!isMap(value) || table?.value === 'whole') return value
+    const isNamedByUser = table?.next.has('*') ?? false
+    const out: Draft = {}
+    for (const key of Object.keys(value)) {
+      if (isNamedByUser || !key.startsWith('x-')) out[key] = visit(value[key] as Tree, descend(table, key))
+    }
+    return out
+  }
+  return mapValues(tree, (value, key) => (key.startsWith('x-') ? value : visit(value, descend(ELEMENT_RULES, key))))
 }

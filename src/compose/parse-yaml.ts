@@ -102,13 +102,15 @@ function construct(document: Document.Parsed, file: string, lines: LineCounter):
   }
 
   /** The node an alias stands for; counts it as open while `use` runs, so that a cycle is seen. */
-  const follow = <T>(alias: Alias, path: Path, use: (node: Node) => T): T => {
+  const follow = <T>(alias: Alias, path: Path, use: (node: Node) => T, isMerge = false): T => {
     const target = anchors.get(alias.source)
     if (!target) throw fail(alias, `yaml: unknown anchor '${alias.source}' referenced`)
     if (open.has(target.node)) {
+      // What is merged comes back below itself under the name it has in its own mapping.
+      const below = isMerge ? path.slice(target.path.length, target.path.length + 1) : []
       throw fail(
         alias,
-        `cycle detected: node at path ${path.join('.')} references node at path ${target.path.join('.')}`,
+        `cycle detected: node at path ${[...path, ...below].join('.')} references node at path ${[...target.path, ...below].join('.')}`,
       )
     }
     aliasDepth++
@@ -198,7 +200,7 @@ function construct(document: Document.Parsed, file: string, lines: LineCounter):
     }
     const merge = (from: Node | null, inSequence: boolean): void => {
       if (isAlias(from)) {
-        follow(from, path, (target) => merge(target, inSequence))
+        follow(from, path, (target) => merge(target, inSequence), true)
         return
       }
       if (from?.anchor && aliasDepth === 0) anchors.set(from.anchor, { node: from, path })

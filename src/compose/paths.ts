@@ -125,5 +125,11 @@ function localVolume(value: Tree, options: PathOptions): Tree {
   if (!isMap(value) || (value.driver !== undefined && value.driver !== 'local')) return value
   const opts = mapOf(value.driver_opts)
   if (typeof opts.device !== 'string' || typeof opts.o !== 'string' || !opts.o.split(',').includes('bind')) return value
-  return { ...value, driver_opts: { ...opts, device: normalize(resolvePath(opts.device, options)) } }
+  return {
+    ...value,
+    driver_opts: {
+      ...opts,
+      device: opts.device === '' ? options.directory : normalize(resolvePath(opts.device, options)),
+    },
+  }
 }

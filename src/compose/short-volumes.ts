@@ -1,6 +1,6 @@
 /** A volume in short syntax, taken apart; `error` says why it cannot be. */
 export interface ParsedVolume {
-  readonly type: 'bind' | 'volume' | 'npipe'
+  readonly type: 'bind' | 'volume'
   readonly source?: string
   readonly target: string
   readonly readOnly: boolean
@@ -50,7 +50,6 @@ export function parseVolume(spec: string): ParsedVolume {
     readOnly: false,
     hasSection: true,
   }
-  if (/^[/\\]{2}[.?][/\\]pipe[/\\]/.test(first)) volume.type = 'npipe'
   for (const option of options === '' ? [] : options.split(',')) {
     if (option === 'ro') volume.readOnly = true
     else if (option === 'rw') volume.readOnly = false

@@ -90,6 +90,7 @@ export interface Service extends Extensions {
   readonly init?: boolean
   readonly ipc?: string
   readonly isolation?: string
+  /** Already read into `labels`, except with `--no-env-resolution`. */
   readonly label_file?: readonly string[]
   readonly labels?: Labels
   readonly links?: readonly string[]

@@ -11,9 +11,7 @@ export function validate(tree: TreeMap, at: (path: Path) => string | undefined):
   const fail = (path: Path, message: string, hint?: string): void => {
     errors.push(new TcomposeError('INVALID', message, { at: at(path), hint }))
   }
-  for (const kind of ['networks', 'volumes'] as const) {
-    each(tree[kind], [kind], (resource, path) => checkExternal(resource, path, fail))
-  }
+  each(tree.volumes, ['volumes'], (volume, path) => checkExternal(volume, path, fail))
   each(tree.configs, ['configs'], (config, path) => checkSource(config, path, ['file', 'environment', 'content'], fail))
   each(tree.secrets, ['secrets'], (secret, path) => checkSource(secret, path, ['file', 'environment'], fail))
   each(tree.services, ['services'], (service, path) => checkService(service, path, fail))

@@ -1,10 +1,22 @@
 import { descend, type PathTable, pathTable } from './path-table.ts'
 import { type Draft, isList, isMap, type Tree, type TreeMap } from './tree.ts'
 
-/** `keep`: means something when empty or zero. `whole`: a map or list whose own values all mean something. */
-type Rule = 'keep' | 'whole'
+/** `keep`: means something when empty or zero. `whole`: a map or list whose own values all mean something.
+ * `bytes`: digits, of which 0 says nothing. */
+type Rule = 'keep' | 'whole' | 'bytes'
 
-const RULES = pathTable<Rule>([
+export const ELEMENT_RULES = pathTable<Rule>([
+  ...[
+    'mem_limit',
+    'mem_reservation',
+    'memswap_limit',
+    'mem_swappiness',
+    'shm_size',
+    'build.shm_size',
+    'deploy.resources.limits.memory',
+    'deploy.resources.reservations.memory',
+    'volumes.*.tmpfs.size',
+  ].map((name) => [`services.*.${name}`, 'bytes'] as const),
   ...[
     'attach',
     'build',
@@ -88,7 +100,7 @@ const RULES = pathTable<Rule>([
  * `create_host_path: true`, `required: true` of an env file.
  */
 export function dropZeros(tree: TreeMap): TreeMap {
-  return visit(tree, RULES) as TreeMap
+  return visit(tree, ELEMENT_RULES) as TreeMap
 }
 
 function visit(value: Tree, table: PathTable<Rule> | undefined): Tree {
@@ -103,23 +115,18 @@ function visit(value: Tree, table: PathTable<Rule> | undefined): Tree {
     }
     const next = descend(table, key)
     const after = next?.value === 'whole' ? before : visit(before, next)
-    if (
-      next?.value === 'keep'
-        ? !(after === true && (key === 'create_host_path' || isEnvFileFlag(key, value)))
-        : !isZero(after)
-    )
-      out[key] = after
+    if (isDefault(key, after, value) || (next?.value === 'bytes' && after === '0')) continue
+    if (next?.value === 'keep' || !isZero(after)) out[key] = after
   }
   return out
 }
 
-function isEnvFileFlag(key: string, owner: TreeMap): boolean {
-  return key === 'required' && owner.path !== undefined
+function isDefault(key: string, value: Tree, owner: TreeMap): boolean {
+  return value === true && (key === 'create_host_path' || (key === 'required' && owner.path !== undefined))
 }
 
 function isZero(value: Tree): boolean {
-  if (value === null || value === false || value === 0 || value === '' || value === '0' || value === '0s')
-    return value !== '0' && value !== '0s'
+  if (value === null || value === false || value === 0 || value === '') return true
   if (isList(value)) return value.length === 0
   return isMap(value) && Object.keys(value).length === 0
 }
