@@ -162,6 +162,10 @@ static void container_started(void) {
 /* ---- the ends of children ---- */
 
 static void child_ended(pid_t pid, int status) {
+  if (WIFSTOPPED(status)) {
+    if (pid == shim.container.pid) seccomp_stopped(status);
+    return;
+  }
   if (pid == shim.runc) {
     shim.runc = 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) container_started();
@@ -203,7 +207,7 @@ static void child_ended(pid_t pid, int status) {
 void reap(void) {
   int status;
   pid_t pid;
-  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) child_ended(pid, status);
+  while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) child_ended(pid, status);
 }
 
 /* ---- the end ---- */

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@
 #define GET_FILTER 0x420c
 #define GET_METADATA 0x420d
 #define EVENT_STOP 128
-#define RETRY_MS 20
-#define RETRIES 50
+#define RETRY_MS 5
+#define RETRIES 1000
 
 struct metadata {
   uint64_t index, flags;
@@ -68,35 +69,23 @@ static void forget_filters(void) {
   filter_count = 0;
 }
 
-static bool look(pid_t pid) {
-  if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) != 0) return false;
-  if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) != 0) return false;
-  int status;
-  pid_t got;
-  do got = waitpid(pid, &status, __WALL);
-  while (got < 0 && errno == EINTR);
-  if (got != pid) return false;
-  if (!WIFSTOPPED(status)) {
-    /* It has ended instead; that is for container.c. */
-    if (shim.unclaimed_count < sizeof shim.unclaimed / sizeof *shim.unclaimed) {
-      shim.unclaimed[shim.unclaimed_count].pid = pid;
-      shim.unclaimed[shim.unclaimed_count++].status = status;
-    }
-    return false;
-  }
-  bool read = read_filters(pid);
-  /* A signal that happened to be on its way is delivered. */
-  int signal = status >> 16 == EVENT_STOP ? 0 : WSTOPSIG(status);
-  if (ptrace(PTRACE_DETACH, pid, NULL, (void *)(intptr_t)signal) != 0) return false;
-  return read;
+/*
+ * Still runc's own program: it has many threads, of which the last to remain takes the pid over when it executes the
+ * container's. One that is stopped before would never be heard of again; and with no-new-privileges the filter comes
+ * last of all.
+ */
+static bool is_before_exec(pid_t pid) {
+  char path[32], name[32];
+  snprintf(path, sizeof path, "/proc/%d/comm", pid);
+  return !read_file(AT_FDCWD, path, name, sizeof name) || strncmp(name, "runc:[", 6) == 0;
 }
 
 static void find_again(struct timer *timer) {
   (void)timer;
   if (!shim.container.ended) seccomp_find();
-  claim_exit(&shim.container);
 }
 
+/* Until it is known runc does the execs. */
 void seccomp_find(void) {
   pid_t pid = shim.container.pid;
   if (shim.request.runc_exec || !can_join(pid)) return;
@@ -104,11 +93,21 @@ void seccomp_find(void) {
     known = true;
     return;
   }
-  known = look(pid) && filter_count > 0;
-  if (known) return;
-  forget_filters();
-  /* With no-new-privileges runc's child takes its filter last of all, maybe only now. Until then runc does the execs. */
-  if (tries++ < RETRIES) timer_set(&again, RETRY_MS, find_again);
+  if (is_before_exec(pid)) {
+    if (tries++ < RETRIES) timer_set(&again, RETRY_MS, find_again);
+    return;
+  }
+  /* It stops in its own time, which reap() hears of. */
+  if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0) (void)ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+}
+
+void seccomp_stopped(int status) {
+  pid_t pid = shim.container.pid;
+  known = read_filters(pid) && filter_count > 0;
+  if (!known) forget_filters();
+  /* A signal that happened to be on its way is delivered. */
+  int signal = status >> 16 == EVENT_STOP ? 0 : WSTOPSIG(status);
+  (void)ptrace(PTRACE_DETACH, pid, NULL, (void *)(intptr_t)signal);
 }
 
 bool seccomp_known(void) {

@@ -218,6 +218,7 @@ struct filter {
   unsigned flags;
 };
 void seccomp_find(void);
+void seccomp_stopped(int status); /* the container's first process, which seccomp_find asked to */
 bool seccomp_known(void);
 extern struct filter filters[8];
 extern size_t filter_count;

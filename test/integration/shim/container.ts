@@ -69,7 +69,7 @@ export class Place implements AsyncDisposable {
       rootPath: `${bundle}/rootfs`,
       readOnlyRootfs: false,
       args: wish.args,
-      env: ['PATH=/bin:/usr/bin:/sbin:/usr/sbin', 'A=1'],
+      env: ['PATH=/bin:/usr/bin:/sbin:/usr/sbin', 'HOME=/root', 'A=1'],
       cwd: '/',
       user: { uid: 0, gid: 0, additionalGids: [0] },
       tty: wish.tty ?? false,
