@@ -76,6 +76,8 @@ export const VERBS: readonly Verb[] = [
   ),
   verb('engine', 'doctor', 'Check this machine and say what mends it', () => import('./commands/doctor.ts')),
   verb('engine', 'image', 'Work with images', () => import('./commands/image.ts')),
+  verb('engine', 'login', 'Log in to a registry', () => import('./commands/login.ts')),
+  verb('engine', 'logout', 'Forget the credentials of a registry', () => import('./commands/logout.ts')),
   verb('engine', 'network', 'Work with networks', () => import('./commands/network.ts')),
   verb('engine', 'system', 'Disk use, clean-up and facts', () => import('./commands/system.ts')),
   verb('engine', 'volume', 'Work with volumes', () => import('./commands/volume.ts')),

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Digest } from '../../base/digest.ts'
 import { throwIfAborted } from '../../base/errors.ts'
 import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
+import { removePartials } from '../content/partial.ts'
 import { removeStaleTemporaries } from '../content/temporary.ts'
 import type { EngineEvent } from '../events/types.ts'
 import { chainIds } from '../layers/chain.ts'
@@ -151,6 +152,7 @@ export function createImages(deps: ImagesDeps): Images {
 
     async reconcile() {
       await removeStaleTemporaries(paths)
+      await removePartials(paths)
       await layers.reconcile()
       await layers.collect()
     },

@@ -54,7 +54,7 @@ export async function pullImage(store: ImageStore, ref: string, options: PullOpt
       for (const name of names) store.records.tag(name, present.id)
     })
     store.db.flush()
-    options.emit({ id: ref, status: 'done', text: 'Image is up to date' })
+    options.emit({ id: `Image ${ref}`, status: 'done', text: 'Image is up to date' })
     return store.records.byId(present.id) as Image
   }
   const config = await client.smallBlob(manifest.config)
@@ -119,7 +119,7 @@ async function pullLayers(
   const report = (index: number, text: string, rest: { current?: number; total?: number; done?: boolean } = {}) =>
     options.emit({
       id: shortId((descriptors[index] as Descriptor).digest),
-      parentId: ref,
+      parentId: `Image ${ref}`,
       status: rest.done ? 'done' : 'working',
       text,
       ...(rest.current === undefined ? {} : { current: rest.current, total: rest.total ?? 0 }),

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { mapConcurrent } from '../../base/concurrency.ts'
 import { type Digest, digestOf, shortId } from '../../base/digest.ts'
@@ -55,15 +55,19 @@ export async function pushImage(
   const digest = digestOf(manifest)
   store.db.transaction(() => store.records.tag(formatReference({ ...reference, tag: undefined, digest }), image.id))
   store.db.flush()
-  options.emit({ id: ref, status: 'done', text: 'Pushed', details: `digest: ${digest} size: ${manifest.length}` })
+  options.emit({
+    id: `Image ${ref}`,
+    status: 'done',
+    text: 'Pushed',
+    details: `digest: ${digest} size: ${manifest.length}`,
+  })
   return digest
 }
 
 async function pushConfig(client: RepositoryClient, id: Digest, config: Uint8Array): Promise<void> {
   if (await client.hasBlob(id)) return
-  const { Readable: Stream } = await import('node:stream')
   await client.uploadBlob(
-    () => Stream.from([Buffer.from(config)], { objectMode: false }),
+    () => Readable.from([Buffer.from(config)], { objectMode: false }),
     () => {},
   )
 }
@@ -81,7 +85,7 @@ async function pushLayer(
   const report = (status: 'working' | 'done', text: string, bytes?: number) =>
     options.emit({
       id: shortId(layer.diffId),
-      parentId: ref,
+      parentId: `Image ${ref}`,
       status,
       text,
       ...(bytes === undefined ? {} : { current: bytes, total: layer.tarBytes }),

@@ -7,6 +7,7 @@ import {
   parseReference,
   withDefaultTag,
 } from '../../base/reference.ts'
+import { removePartials } from '../content/partial.ts'
 import type { ImageStore } from './images.ts'
 import { hasLabels } from './listing.ts'
 import type { Image, Images } from './types.ts'
@@ -133,8 +134,8 @@ function refusal(text: string): TcomposeError {
 }
 
 /**
- * Removes images that no container has: those without a tag, with `all` the others too. `removed` has lines as
- * `docker image prune` prints them: `untagged: NAME`, `deleted: ID`.
+ * Removes images that no container has: those without a tag, with `all` the others too. `removed` has the
+ * names that went, then the ids of images and layers.
  */
 export async function pruneImages(
   store: ImageStore,
@@ -147,13 +148,14 @@ export async function pruneImages(
       if (!options.all && image.tags.length > 0) continue
       if (before !== undefined && !(Date.parse(image.createdAt) < before)) continue
       if (!hasLabels(image, options.labels ?? []) || usersOf(store, image.id).length > 0) continue
-      for (const name of [...image.tags, ...image.repoDigests]) removed.push(`untagged: ${name}`)
+      for (const name of [...image.tags, ...image.repoDigests]) removed.push(name)
       store.records.delete(image.id)
-      removed.push(`deleted: ${image.id}`)
+      removed.push(image.id)
     }
   })
   const layers = await store.layers.collect()
+  const downloads = await removePartials(store.paths, true)
   store.db.flush()
   store.emit('prune', '', { reclaimed: String(layers.bytes) })
-  return { removed: [...removed, ...layers.removed.map((key) => `deleted: ${key}`)], bytes: layers.bytes }
+  return { removed: [...removed, ...layers.removed], bytes: layers.bytes + downloads }
 }

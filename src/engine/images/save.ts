@@ -143,6 +143,8 @@ function createTarWriter(out: Writable) {
     },
     async end() {
       await write(Buffer.alloc(2 * BLOCK))
+      // This process's own stdout stays open.
+      if (out === process.stdout) return
       await new Promise<void>((resolve, reject) => {
         out.once('error', reject)
         out.end(() => resolve())
