@@ -1,3 +1,4 @@
+import { errnoOf } from '../../base/errors.ts'
 import { randomHex } from '../../base/id.ts'
 import { isAlive, processStart } from '../../platform/process.ts'
 import type { Database } from '../state/database.ts'
@@ -22,7 +23,14 @@ export function openLease(db: Database, kind: LeaseKind): Lease {
         }
       })
     },
-    [Symbol.dispose]: () => void db.run('DELETE FROM leases WHERE id = ?', id),
+    [Symbol.dispose]() {
+      try {
+        db.run('DELETE FROM leases WHERE id = ?', id)
+      } catch (error) {
+        // The database was closed before: the lease ends with the process.
+        if (errnoOf(error) !== 'ERR_INVALID_STATE') throw error
+      }
+    },
   }
 }
 
