@@ -1,4 +1,5 @@
-import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { TcomposeError } from '../../base/errors.ts'
 import { randomId } from '../../base/id.ts'
 import { processStart } from '../../platform/process.ts'
@@ -67,7 +68,7 @@ export async function discardContainer(context: ContainerContext, id: string): P
   const stored = context.store.byId(id)
   await releaseEndpoints(context, id)
   await releaseMounts(context, id, stored?.record.mounts ?? [], { removeAnonymous: true })
-  rmSync(directoryOf(context, id), { recursive: true, force: true })
+  await rm(directoryOf(context, id), { recursive: true, force: true })
   context.store.delete(id)
 }
 

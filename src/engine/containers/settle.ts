@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { bundleOf, type ContainerContext, emitContainer, lockContainer } from './deps.ts'
 import { detachEndpoints } from './endpoints.ts'
@@ -57,7 +57,7 @@ async function recordEnd(
     context.store.setState(id, state)
     context.db.run('DELETE FROM ports WHERE container_id = ?', id)
   })
-  rmSync(bundleOf(context, id), { recursive: true, force: true })
+  await removeBundle(bundleOf(context, id))
   if (state.oomKilled) await emitContainer(context, stored, 'oom')
   await emitContainer(context, stored, 'die', { exitCode: String(state.exitCode), ...ranFor(state) })
   const ended = { ...stored, state, ports: [] }
@@ -77,5 +77,13 @@ export async function clearRun(context: ContainerContext, id: string, bundle: st
   await destroyLeftover(bundle, context.paths.runcRoot)
   await detachEndpoints(context, id)
   context.db.run('DELETE FROM ports WHERE container_id = ?', id)
-  rmSync(bundle, { recursive: true, force: true })
+  await removeBundle(bundle)
+}
+
+/**
+ * Off the main thread: the kernel takes its time for a directory that was a mount point in a namespace that has only
+ * just gone.
+ */
+async function removeBundle(bundle: string): Promise<void> {
+  await rm(bundle, { recursive: true, force: true })
 }

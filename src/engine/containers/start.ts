@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { isTcomposeError, messageOf, TcomposeError, throwIfAborted } from '../../base/errors.ts'
 import { launchShim } from '../../runtime/shim-client.ts'
 import type { AttachRequest, ContainerInterface } from '../networks/types.ts'
@@ -55,7 +56,7 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
   const { id } = stored
   const { signal } = options
   const bundle = bundleOf(context, id)
-  rmSync(bundle, { recursive: true, force: true })
+  if (existsSync(bundle)) await rm(bundle, { recursive: true })
   mkdirSync(bundle, { mode: 0o700 })
   const before = stored.state.status === 'created' ? 'created' : 'exited'
   const state: StoredState = {
