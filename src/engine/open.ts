@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { TcomposeError } from '../base/errors.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { bootId } from '../platform/process.ts'
 import { spreadDirectories } from '../runtime/fs-worker.ts'
+import type { Builder } from './build/types.ts'
 import { createContainers } from './containers/containers.ts'
 import type { Engine } from './engine.ts'
 import { createEvents } from './events/create-events.ts'
@@ -55,9 +57,8 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     images: deferred(images),
     networks: deferred(networks),
     volumes: deferred(volumes),
-    builder: deferred(async () => {
-      const { createBuilder } = await import('./build/builder.ts')
-      return createBuilder({ db, paths, images: await images(), networks: await networks(), env: options.env })
+    builder: deferred<Builder>(async () => {
+      throw new TcomposeError('UNSUPPORTED', 'building images is not supported yet')
     }),
     events,
     async reconcile() {
