@@ -45,12 +45,29 @@ function toTree(project: Project, options: FormatOptions): TreeMap {
   return { ...out, ...extensions }
 }
 
+/** Ports, mounts and file references keep Compose's order, which scripts compare; everything else is sorted by name. */
+const PLACES = [
+  ['name', 'mode', 'host_ip', 'target', 'published', 'protocol', 'app_protocol'],
+  ['type', 'source', 'target', 'read_only', 'consistency', 'bind', 'volume', 'tmpfs', 'image'],
+]
+
 function sortKeys(value: Tree): Tree {
   if (isList(value)) return value.map(sortKeys)
   if (!isMap(value)) return value
   const out: Draft = {}
-  for (const key of Object.keys(value).sort()) if (value[key] !== undefined) out[key] = sortKeys(value[key] as Tree)
+  const places = placesOf(value)
+  const byPlace = (a: string, b: string): number => {
+    const difference = places.indexOf(a) - places.indexOf(b)
+    return difference !== 0 ? difference : a < b ? -1 : 1
+  }
+  for (const key of Object.keys(value).sort(byPlace))
+    if (value[key] !== undefined) out[key] = sortKeys(value[key] as Tree)
   return out
+}
+
+function placesOf(value: TreeMap): readonly string[] {
+  if ('target' in value && 'protocol' in value) return PLACES[0] as readonly string[]
+  return 'target' in value && 'type' in value ? (PLACES[1] as readonly string[]) : []
 }
 
 /** What Compose's JSON has though it is empty, and the capitals of its block I/O fields. */
