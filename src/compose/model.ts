@@ -77,7 +77,7 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
         },
       )
     }
-    const documents = parseYaml(text, file)
+    const documents = parseYaml(text, file, sources.display(file))
     sources.add(file, documents)
     for (const { tree } of documents) if (tree !== undefined) raw.push(tree)
     return documents

@@ -40,9 +40,11 @@ export interface Location {
 /**
  * Reads YAML 1.2 as go-yaml does for Compose: `yes` and `on` stay strings, `010` is octal, `<<` merges, duplicate keys
  * and keys that are no strings are errors. `!reset` values are left out.
+ * @param file for messages
+ * @param shown the file as people type it, for places
  * @throws TcomposeError INVALID
  */
-export function parseYaml(text: string, file: string): readonly YamlDocument[] {
+export function parseYaml(text: string, file: string, shown = file): readonly YamlDocument[] {
   if (text.length > MAX_FILE_BYTES)
     throw new TcomposeError('INVALID', `failed to parse ${file}: more than ${MAX_FILE_BYTES} bytes`)
   const lines = new LineCounter()
@@ -62,22 +64,27 @@ export function parseYaml(text: string, file: string): readonly YamlDocument[] {
   }
   for (const document of documents) {
     const [first] = document.errors
-    if (first) throw syntaxError(first, text, file, lines)
+    if (first) throw syntaxError(first, text, { file, shown }, lines)
   }
-  return documents.map((document) => construct(document, file, lines))
+  return documents.map((document) => construct(document, { file, shown }, lines))
 }
 
 function tooDeep(file: string): TcomposeError {
   return new TcomposeError('INVALID', `failed to parse ${file}: nested too deeply`)
 }
 
-function syntaxError(error: YAMLError, text: string, file: string, lines: LineCounter): TcomposeError {
+interface FileName {
+  readonly file: string
+  readonly shown: string
+}
+
+function syntaxError(error: YAMLError, text: string, { file, shown }: FileName, lines: LineCounter): TcomposeError {
   const { line, col } = lines.linePos(error.pos[0])
   const source = text.split('\n')[line - 1] ?? ''
   const isTab = error.code === 'TAB_AS_INDENT' || /^ *\t/.test(source)
   const message = isTab ? 'found a tab character that violates indentation' : error.message.replace(/\.$/, '')
   return new TcomposeError('INVALID', `failed to parse ${file}: yaml: line ${line}: ${message}`, {
-    at: `${file}:${line}:${col}`,
+    at: `${shown}:${line}:${col}`,
     hint: isTab
       ? 'indent with spaces'
       : /^\s*[\w.-]+:\S/.test(source)
@@ -86,7 +93,7 @@ function syntaxError(error: YAMLError, text: string, file: string, lines: LineCo
   })
 }
 
-function construct(document: Document.Parsed, file: string, lines: LineCounter): YamlDocument {
+function construct(document: Document.Parsed, { file, shown }: FileName, lines: LineCounter): YamlDocument {
   const anchors = new Map<string, { readonly node: Node; readonly path: Path }>()
   const open = new Set<Node>()
   const resets: Path[] = []
@@ -96,7 +103,7 @@ function construct(document: Document.Parsed, file: string, lines: LineCounter):
   const fail = (node: Node | null, message: string, hint?: string): TcomposeError => {
     const { line, col } = lines.linePos(node?.range?.[0] ?? 0)
     return new TcomposeError('INVALID', `failed to parse ${file}: ${message.replaceAll('%line', String(line))}`, {
-      at: `${file}:${line}:${col}`,
+      at: `${shown}:${line}:${col}`,
       hint,
     })
   }

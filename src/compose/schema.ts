@@ -111,7 +111,7 @@ function describe(failure: SchemaFailure, path: Path): Description {
   }
 }
 
-const TYPE_NAMES: Readonly<Record<string, string>> = { object: 'mapping' }
+const TYPE_NAMES: Readonly<Record<string, string>> = { object: 'mapping', array: 'list' }
 
 function formatTypes(type: string | readonly string[]): string {
   const listed = typeof type === 'string' ? type.split(',') : type
