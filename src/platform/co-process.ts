@@ -14,7 +14,7 @@ export interface CoProcess {
    * @throws TcomposeError UNAVAILABLE when it is not installed, or dies before it has answered
    */
   ask(lines: readonly string[]): Promise<string>
-  /** Ends it; the next question starts it again. */
+  /** Ends it once it has answered what it was asked. */
   close(): void
 }
 
@@ -40,9 +40,11 @@ export function createCoProcess(
   let questions: Question[] = []
   let heard = ''
   let count = 0
+  let closing = false
 
   const settle = () => {
     if (questions.length > 0 || !child) return
+    if (closing) child.stdin?.end()
     child.unref()
     for (const stream of [child.stdin, child.stderr]) (stream as Socket | null)?.unref()
   }
@@ -101,10 +103,8 @@ export function createCoProcess(
         child.stdin?.write(`${[...lines, mark].join('\n')}\n`)
       }),
     close() {
-      const ending = child
-      if (!ending) return
-      fail(ending, new TcomposeError('UNAVAILABLE', `${program} was ended`))
-      ending.stdin?.end()
+      closing = true
+      settle()
     },
   }
 }

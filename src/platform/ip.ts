@@ -9,15 +9,28 @@ export interface IpOptions {
 
 let kept: CoProcess | undefined
 
+/** Complaints about a link that is not there (any more). */
+export const NO_LINK = /Cannot find device|does not exist|No such device|Device not found/
+
 /**
  * Runs commands of ip(8), each without the leading `ip`, in order; one that fails does not stop the next.
  * @throws TcomposeError UNAVAILABLE naming what the kernel refused and why
  */
 export async function ip(commands: readonly string[], options: IpOptions = {}): Promise<void> {
   kept ??= createCoProcess('ip', ['-force', '-batch', '-'], tidy)
-  const complaints = (await kept.ask(commands)).split('\n').filter((line) => line !== '' && !options.ignore?.test(line))
+  const asked = kept
+  const heard = await asked.ask(commands)
+  // It remembers which name is which link, also when the kernel has another one of that name by now.
+  if (NO_LINK.test(heard) && kept === asked) forgetLinks()
+  const complaints = heard.split('\n').filter((line) => line !== '' && !options.ignore?.test(line))
   if (complaints.length === 0) return
   throw new TcomposeError('UNAVAILABLE', `ip ${commands.join(' ; ')}: ${complaints.join(' ')}`)
+}
+
+/** Call it after links have gone by another way than `link del dev NAME`, if their names may come again. */
+export function forgetLinks(): void {
+  kept?.close()
+  kept = undefined
 }
 
 /** Before a mark ip says `Object "`, and after it that it is unknown and which line failed. */

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
 import { isTcomposeError, messageOf } from '../../base/errors.ts'
 import { formatSize } from '../../base/size.ts'
+import { readCgroupMode } from '../../platform/cgroup-mode.ts'
 import { run } from '../../platform/exec.ts'
 import { nativePath } from '../../runtime/native.ts'
 import { occupied } from '../networks/create-network.ts'
@@ -104,23 +105,25 @@ function checkState(paths: EnginePaths): Outcome {
 }
 
 function checkCgroups(): Outcome {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
-  const unified = mounts.some((line) => / \/sys\/fs\/cgroup .* - cgroup2 /.test(line))
-  const needed = ['cpu', 'memory', 'pids', 'devices', 'freezer']
-  const missing = unified
-    ? needed.filter(
-        (name) =>
-          !['devices', 'freezer'].includes(name) &&
-          !readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').split(/\s/).includes(name),
-      )
-    : needed.filter((name) => !mounts.some((line) => line.includes(' - cgroup ') && line.split(/[ ,]/).includes(name)))
-  const mode = unified ? 'v2' : mounts.some((line) => line.includes(' - cgroup2 ')) ? 'v1 (hybrid)' : 'v1'
-  if (missing.length === 0) return ok(mode)
-  return {
-    status: 'fail',
-    detail: `${mode}, without ${missing.join(', ')}`,
-    fix: `boot with systemd.unified_cgroup_hierarchy=1, or mount the controllers: mount -t cgroup -o ${missing[0]} none /sys/fs/cgroup/${missing[0]}`,
+  const { version, systemd, controllers } = readCgroupMode()
+  if (version === 'none') {
+    return { status: 'fail', detail: 'not mounted', fix: 'mount -t cgroup2 none /sys/fs/cgroup' }
   }
+  // In v2 devices are a BPF program and the freezer is in every group.
+  const needed = version === 'v2' ? ['cpu', 'memory', 'pids'] : ['cpu', 'memory', 'pids', 'devices', 'freezer']
+  const missing = needed.filter((name) => !controllers.includes(name))
+  const mode = `${version}${systemd ? ', systemd' : ''}`
+  if (missing.length === 0) return ok(mode)
+  const detail = `${mode}, without ${missing.join(', ')}`
+  if (version === 'v2') {
+    const enable = missing.map((name) => `+${name}`).join(' ')
+    return { status: 'fail', detail, fix: `echo '${enable}' > /sys/fs/cgroup/cgroup.subtree_control` }
+  }
+  const mounts = missing.map((name) => {
+    const path = `/sys/fs/cgroup/${name}`
+    return `mkdir -p ${path} && mount -t cgroup -o ${name} ${name} ${path}`
+  })
+  return { status: 'fail', detail, fix: mounts.join(' && ') }
 }
 
 function checkNamespaces(): Outcome {

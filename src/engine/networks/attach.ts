@@ -4,7 +4,7 @@ import { withLock } from '../../platform/lock.ts'
 import { interfaceNames } from '../../platform/routes.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
 import { ensureBridge, HOST_LOCK, type NetworkContext, optionsOf, portElements, portEndpoint } from './context.ts'
-import { type Attachment, arrivalName, attachCommands, deleteLinks, hostLinkName } from './links.ts'
+import { type Attachment, arrivalName, attachCommands, deleteLinks, hostLinkPrefix, newHostName } from './links.ts'
 import { primaryEndpoint } from './ports.ts'
 import type { AttachRequest, ContainerInterface } from './types.ts'
 
@@ -19,7 +19,7 @@ export async function attach(context: NetworkContext, request: AttachRequest): P
   try {
     await Promise.all([insertLinks(context, attachments), firewall.add(elements)])
   } catch (error) {
-    await deleteLinks(attachments.map((one) => hostLinkName(containerId, one.network.id))).catch(() => {})
+    await deleteLinks(attachments.map((one) => one.hostName)).catch(() => {})
     await firewall.remove(elements).catch(() => {})
     throw error
   }
@@ -36,7 +36,8 @@ function attachmentOf(context: NetworkContext, request: AttachRequest, endpoint:
   const network = context.store.byId(endpoint.networkId)
   if (!network) throw new TcomposeError('NOT_FOUND', `network ${endpoint.networkName} not found`)
   const { containerId, pid } = request
-  return { containerId, pid, network, options: optionsOf(network), endpoint }
+  const hostName = newHostName(containerId, network.id)
+  return { containerId, pid, network, options: optionsOf(network), endpoint, hostName }
 }
 
 /** Usually one write to `ip`. What is in the way, or missing, is put right and it is tried once more. */
@@ -44,9 +45,8 @@ async function insertLinks(context: NetworkContext, attachments: readonly Attach
   try {
     await ip(attachments.flatMap(attachCommands))
   } catch {
-    // A link of an earlier run whose namespace the kernel is still taking down, or a bridge that was taken away.
-    const names = attachments.map((one) => hostLinkName(one.containerId, one.network.id))
-    await deleteLinks(names)
+    // A bridge that was taken away.
+    await deleteLinks(attachments.map((one) => one.hostName))
     await withLock(HOST_LOCK.scope, HOST_LOCK.name, async () => {
       for (const { network } of attachments) await ensureBridge(context, network)
     })
@@ -99,10 +99,8 @@ export async function detach(context: NetworkContext, containerId: string): Prom
 /** Deletes those host links that are (still) there: usually they went with the container's namespace. */
 async function deletePresent(containerId: string, endpoints: readonly ContainerEndpoint[]): Promise<void> {
   if (endpoints.length === 0) return
-  const present = new Set(interfaceNames())
-  await deleteLinks(
-    endpoints.map((one) => hostLinkName(containerId, one.networkId)).filter((name) => present.has(name)),
-  )
+  const prefixes = endpoints.map((one) => hostLinkPrefix(containerId, one.networkId))
+  await deleteLinks(interfaceNames().filter((name) => prefixes.some((prefix) => name.startsWith(prefix))))
 }
 
 /** Gives the addresses of one or all networks back; on a running container its links and ports go with them. */

@@ -1,3 +1,4 @@
+import { messageOf } from '../../base/errors.ts'
 import { ip } from '../../platform/ip.ts'
 import { interfaceNames } from '../../platform/routes.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
@@ -7,7 +8,7 @@ import type { EnginePaths } from '../state/paths.ts'
 import { createFirewall, type Firewall } from './firewall.ts'
 import { type Element, networkElements, publicationElements } from './firewall-rules.ts'
 import { openForeignFirewalls } from './foreign-firewall.ts'
-import { createBridge } from './links.ts'
+import { createBridge, deleteLinks } from './links.ts'
 import { type NetworkOptions, networkOptions } from './options.ts'
 import { type AddressPool, parsePools } from './pools.ts'
 import { primaryEndpoint } from './ports.ts'
@@ -100,11 +101,23 @@ function recordedElements(store: NetworkStore): readonly Element[] {
 export async function ensureBridge(context: NetworkContext, network: Network): Promise<void> {
   if (network.bridge === '') return
   const isThere = interfaceNames().includes(network.bridge)
-  const link = isThere
-    ? ip([`link set dev ${network.bridge} up`])
-    : createBridge(network, optionsOf(network), context.instance)
+  const link = isThere ? ip([`link set dev ${network.bridge} up`]) : makeLink(context, network)
   const rules = network.driver === 'bridge' ? openForeignFirewalls(network.bridge) : undefined
   await Promise.all([link, context.firewall.add(elementsOf(network)), rules])
+}
+
+/** Makes a network's link, which must not be there. */
+export async function makeLink(context: NetworkContext, network: Network): Promise<void> {
+  const make = () => createBridge(network, optionsOf(network), context.instance)
+  try {
+    await make()
+  } catch (error) {
+    // Somebody else has made a link of that name meanwhile: not ours to delete.
+    if (messageOf(error).includes('File exists')) throw error
+    // Half made: its name once was another link's.
+    await deleteLinks([network.bridge])
+    await make()
+  }
 }
 
 export function optionsOf(network: Network): NetworkOptions {

@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { ip } from '../../platform/ip.ts'
+import { forgetLinks, ip, NO_LINK } from '../../platform/ip.ts'
 
 /** How long to wait for more of them: the kernel takes as long for one link as for many. */
 const GATHER_MS = 25
-
-const GONE = /Cannot find device|does not exist|No such device/
 
 /** A number of our own, so that nobody else's links are in the group. */
 const group = 0x4000_0000 + (randomBytes(4).readUInt32BE() & 0x3fff_ffff)
@@ -20,7 +18,7 @@ export async function doomLinks(names: readonly string[]): Promise<void> {
   if (names.length === 0) return
   await ip(
     names.map((name) => `link set dev ${name} group ${group} down`),
-    { ignore: GONE },
+    { ignore: NO_LINK },
   )
   if (!listening) {
     listening = true
@@ -33,10 +31,11 @@ export async function doomLinks(names: readonly string[]): Promise<void> {
 
 async function deleteGroup(): Promise<void> {
   try {
-    await ip([`link del group ${group}`], { ignore: GONE })
+    await ip([`link del group ${group}`], { ignore: NO_LINK })
   } catch {
     // They are down and marked as ours: reconcile finds them.
   } finally {
+    forgetLinks()
     pending = undefined
   }
 }

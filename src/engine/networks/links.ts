@@ -1,14 +1,14 @@
 import { hash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../../base/errors.ts'
-import { ip } from '../../platform/ip.ts'
+import { ip, NO_LINK } from '../../platform/ip.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
 import type { NetworkOptions } from './options.ts'
 import type { Network } from './types.ts'
 
-/** Host end of an endpoint's veth pair, by which it is found again. */
-export function hostLinkName(containerId: string, networkId: string): string {
-  return `vt${hash('sha256', `${containerId}/${networkId}`, 'hex').slice(0, 12)}`
+/** How the names of an endpoint's host links begin. */
+export function hostLinkPrefix(containerId: string, networkId: string): string {
+  return `v${hash('sha256', `${containerId}/${networkId}`, 'hex').slice(0, 10)}`
 }
 
 /** What marks a bridge as one of ours, for those who find it without a record. */
@@ -88,11 +88,18 @@ export interface Attachment {
   readonly network: Network
   readonly options: NetworkOptions
   readonly endpoint: ContainerEndpoint
+  /** Host end of the veth pair: a new name for every start, as the kernel may still be taking down the last one. */
+  readonly hostName: string
+}
+
+/** A name for the host end of an endpoint's veth pair. */
+export function newHostName(containerId: string, networkId: string): string {
+  return `${hostLinkPrefix(containerId, networkId)}${randomBytes(2).toString('hex')}`
 }
 
 /** Name of the interface when it arrives in the container's namespace. */
 export function arrivalName(attachment: Attachment): string {
-  return `t${hostLinkName(attachment.containerId, attachment.network.id).slice(1)}`
+  return `t${attachment.hostName.slice(1)}`
 }
 
 /** Commands that put an interface into the namespace of `pid`. */
@@ -105,7 +112,7 @@ export function attachCommands(attachment: Attachment): readonly string[] {
       `link add link ${parentLink(network, options)} name ${arrival} netns ${pid} mtu ${options.mtu} ${address} type ${network.driver} mode ${options.mode}`,
     ]
   }
-  const name = hostLinkName(attachment.containerId, network.id)
+  const name = attachment.hostName
   return [
     `link add name ${name} mtu ${options.mtu} master ${network.bridge} type veth peer name ${arrival} netns ${pid} address ${endpoint.macAddress} mtu ${options.mtu}`,
     `link set dev ${name} addrgenmode none up type bridge_slave hairpin on`,
@@ -122,6 +129,6 @@ export async function deleteLinks(names: readonly string[]): Promise<void> {
   if (names.length === 0) return
   await ip(
     names.map((name) => `link del dev ${name}`),
-    { ignore: /Cannot find device|does not exist|No such device/ },
+    { ignore: NO_LINK },
   )
 }

@@ -1,9 +1,9 @@
 import { listLinks } from '../../platform/ip.ts'
 import { withLock } from '../../platform/lock.ts'
-import { HOST_LOCK, hasBridge, type NetworkContext, optionsOf } from './context.ts'
+import { HOST_LOCK, hasBridge, makeLink, type NetworkContext } from './context.ts'
 import { doomLinks } from './doomed-links.ts'
 import { closeForeignFirewalls, openForeignFirewalls } from './foreign-firewall.ts'
-import { bridgeAlias, createBridge, deleteLinks, hostLinkName } from './links.ts'
+import { bridgeAlias, deleteLinks, hostLinkPrefix } from './links.ts'
 
 /**
  * Makes the kernel agree with the records: bridges that are missing (after a boot) are made, those of networks that
@@ -24,7 +24,7 @@ export async function reconcileNetworks(context: NetworkContext): Promise<void> 
     for (const link of stale) await closeForeignFirewalls(link.ifname)
     if (wanted.length === 0) return await firewall.drop()
     for (const network of wanted) {
-      if (!names.has(network.bridge)) await createBridge(network, optionsOf(network), instance)
+      if (!names.has(network.bridge)) await makeLink(context, network)
       if (network.driver === 'bridge') await openForeignFirewalls(network.bridge)
     }
     await firewall.restore()
@@ -35,12 +35,12 @@ export async function reconcileNetworks(context: NetworkContext): Promise<void> 
 /** Host ends on our bridges of endpoints that no record has. */
 async function deleteStray({ store }: NetworkContext, bridges: ReadonlySet<string>): Promise<void> {
   const known = new Set(
-    store.endpoints().map(({ containerId, endpoint }) => hostLinkName(containerId, endpoint.networkId)),
+    store.endpoints().map(({ containerId, endpoint }) => hostLinkPrefix(containerId, endpoint.networkId)),
   )
   const links = await listLinks('veth')
   await deleteLinks(
     links
-      .filter((link) => link.master !== undefined && bridges.has(link.master) && !known.has(link.ifname))
+      .filter((link) => link.master !== undefined && bridges.has(link.master) && !known.has(link.ifname.slice(0, 11)))
       .map((link) => link.ifname),
   )
 }

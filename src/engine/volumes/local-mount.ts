@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
+import { mkdirSync, rmdirSync, statSync } from 'node:fs'
 import { errnoOf, TcomposeError } from '../../base/errors.ts'
 import { run } from '../../platform/exec.ts'
+import { readMounts } from '../../platform/mounts.ts'
 import type { EnginePaths } from '../state/paths.ts'
 import type { Volume } from './types.ts'
 
@@ -110,11 +111,5 @@ function isMounted(path: string): boolean {
 }
 
 function mountPoints(): readonly string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) =>
-      (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_whole, octal: string) =>
-        String.fromCharCode(Number.parseInt(octal, 8)),
-      ),
-    )
+  return readMounts().map((mount) => mount.mountPoint)
 }

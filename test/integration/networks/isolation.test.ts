@@ -143,7 +143,11 @@ describe('driver options', () => {
 
 test('the default route is that of the highest gw_priority, else of the first network by name that leads out', async () => {
   const plain = await lab.container({ on: ['inside', 'b', 'a'] })
-  expect(plain.interfaces.map((one) => one.gateways[0])).toEqual([undefined, undefined, plain.endpoints[2]?.ipv4Gateway])
+  expect(plain.interfaces.map((one) => one.gateways[0])).toEqual([
+    undefined,
+    undefined,
+    plain.endpoints[2]?.ipv4Gateway,
+  ])
   const chosen = await lab.container({ on: ['a', { network: 'b', gwPriority: 1 }] })
   expect(chosen.interfaces.map((one) => one.gateways[0])).toEqual([undefined, chosen.endpoints[1]?.ipv4Gateway])
   expect(chosen.interfaces.map((one) => one.name)).toEqual(['eth0', 'eth1'])
