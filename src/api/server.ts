@@ -100,7 +100,9 @@ async function serveUpgrade(router: Router, request: IncomingMessage, socket: Du
   if (head.length > 0) socket.unshift(head)
   const body = await readExactly(socket, length)
   await serve(router, request, response, { socket, body })
-  if (response.writableEnded) response.once('finish', () => socket.end())
+  // Taken over, the connection is no longer the response's.
+  if (response.writableFinished) socket.end()
+  else if (response.writableEnded) response.once('finish', () => socket.end())
 }
 
 interface Upgrade {

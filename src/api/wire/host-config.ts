@@ -140,7 +140,7 @@ function tmpfs(mounts: readonly MountSpec[]): object {
 }
 
 function wireMounts(mounts: readonly MountSpec[]): object {
-  const Mounts = mounts.flatMap((mount) => {
+  const Mounts = mounts.flatMap((mount): object[] => {
     const base = { Target: mount.target, ...('readOnly' in mount && mount.readOnly ? { ReadOnly: true } : {}) }
     switch (mount.kind) {
       case 'bind':
@@ -160,7 +160,7 @@ function wireMounts(mounts: readonly MountSpec[]): object {
         return [{ Type: 'tmpfs', ...base, ...tmpfsOptions(mount) }]
       case 'image':
         return [{ Type: 'image', Source: mount.source, ...base }]
-      case 'data':
+      default:
         return []
     }
   })
