@@ -1,8 +1,10 @@
+import { mergeByTime } from '../engine/containers/logs-merge.ts'
 import type { Container } from '../engine/containers/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import { LABEL } from '../project/labels.ts'
 import { serviceOf, shortName } from '../project/names.ts'
 import type { LogPrinter } from '../ui/logs.ts'
+import { writeLines } from './write-lines.ts'
 
 export interface FollowOptions {
   readonly services: readonly string[]
@@ -11,6 +13,7 @@ export interface FollowOptions {
   readonly since?: string | undefined
   readonly until?: string | undefined
   readonly printer: LogPrinter
+  readonly timestamps: boolean
   readonly signal: AbortSignal
   readonly index?: number | undefined
 }
@@ -23,8 +26,7 @@ export async function followLogs(
   options: FollowOptions,
 ): Promise<void> {
   if (!options.follow) {
-    // One after the other: with many long logs side by side the order within one name is all that counts.
-    await Promise.all(containers.map((one) => printLog(engine, one, options, false)))
+    await printMerged(engine, containers, options)
     return
   }
   const following = new Set<string>()
@@ -71,8 +73,19 @@ export async function followLogs(
 async function printLog(engine: Engine, container: Container, options: FollowOptions, follow: boolean): Promise<void> {
   const name = shortName(container)
   const query = { tail: options.tail, since: options.since, until: options.until, follow }
-  for await (const line of engine.containers.logs(container.id, query, options.signal)) {
-    const wait = options.printer.write(name, line.stream, line.text, line.time)
-    if (wait !== undefined) await wait
+  for await (const lines of engine.containers.logBatches(container.id, query, options.signal)) {
+    await writeLines(options.printer, name, lines, options.timestamps)
+  }
+}
+
+/** What is there, all containers merged by time. */
+async function printMerged(engine: Engine, containers: readonly Container[], options: FollowOptions): Promise<void> {
+  const query = { tail: options.tail, since: options.since, until: options.until, follow: false }
+  const sources = containers.map((one) => ({
+    key: shortName(one),
+    batches: engine.containers.logBatches(one.id, query, options.signal),
+  }))
+  for await (const { key, lines } of mergeByTime(sources)) {
+    await writeLines(options.printer, key, lines, options.timestamps)
   }
 }

@@ -3,6 +3,7 @@ import type { Container } from '../engine/containers/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { PlannedContainer } from '../project/plan.ts'
 import type { LogPrinter } from '../ui/logs.ts'
+import { writeLines } from './write-lines.ts'
 
 export interface ContainerExit {
   readonly service: string
@@ -14,8 +15,11 @@ export interface MonitorOptions {
   readonly printer: LogPrinter
   /** Whether the service's output is shown. */
   readonly shows: (service: string) => boolean
+  /** Whether we stay until the service has ended; dependencies that are only shown do not keep us. */
+  readonly keepsUp: (service: string) => boolean
   /** Output before this time is not ours to show. */
   readonly startedAt: string
+  readonly timestamps: boolean
   readonly onFirstOutput: () => void
 }
 
@@ -61,12 +65,10 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
   const printOutput = async (planned: PlannedContainer, since: string): Promise<string> => {
     let last = since
     try {
-      for await (const line of engine.containers.logs(planned.id, { follow: true, since })) {
-        if (line.time <= last && line.time < since) continue
-        last = line.time
+      for await (const lines of engine.containers.logBatches(planned.id, { follow: true, since })) {
+        last = nextNanosecond(lines.at(-1)?.time) ?? last
         options.onFirstOutput()
-        const wait = options.printer.write(planned.shortName, line.stream, line.text, line.time)
-        if (wait !== undefined) await wait
+        await writeLines(options.printer, planned.shortName, lines, options.timestamps)
       }
     } catch (error) {
       if (await engine.containers.find(planned.id)) throw error
@@ -88,7 +90,7 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
   return {
     add(planned) {
       if (followed.has(planned.id)) return
-      if (options.shows(planned.service)) shown.add(planned.id)
+      if (options.shows(planned.service) && options.keepsUp(planned.service)) shown.add(planned.id)
       const work = follow(planned)
       work.catch(() => {})
       followed.set(planned.id, work)
@@ -110,6 +112,14 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
       }),
     exitCodeOf: (service) => exits.find((one) => one.service === service)?.exitCode,
   }
+}
+
+/** The moment after: a log asked for from there on does not give that line again. */
+export function nextNanosecond(time: string | undefined): string | undefined {
+  const match = time === undefined ? undefined : /^(.*?)(?:\.(\d{1,9}))?Z$/.exec(time)
+  if (!match) return time
+  const nanos = Number((match[2] ?? '').padEnd(9, '0'))
+  return nanos === 999_999_999 ? time : `${match[1]}.${String(nanos + 1).padStart(9, '0')}Z`
 }
 
 /** Whether the restart policy starts a container again that has just ended. */

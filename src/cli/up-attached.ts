@@ -37,7 +37,10 @@ export async function upAttached(
   const monitor = createMonitor(engine, {
     printer,
     shows: (service) => shown.has(service),
+    keepsUp: (service) =>
+      services.length === 0 || services.includes(service) || options.attach?.includes(service) === true,
     startedAt: new Date().toISOString(),
+    timestamps: options.timestamps ?? false,
     onFirstOutput: run.emit.startLogs,
   })
   const code = await superviseUp(run, monitor)

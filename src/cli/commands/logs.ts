@@ -56,6 +56,7 @@ export function configure(command: Command, session: Session): void {
         since: timeOf(options.since, nowMs),
         until: timeOf(options.until, nowMs),
         printer,
+        timestamps: options.timestamps ?? false,
         signal: session.signal,
         index: options.index,
       })
