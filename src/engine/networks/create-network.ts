@@ -9,6 +9,7 @@ import { elementsOf, ensureBridge, HOST_LOCK, type NetworkContext } from './cont
 import { doomLinks } from './doomed-links.ts'
 import { closeForeignFirewalls } from './foreign-firewall.ts'
 import { gatewayFor, type IpamRequest, readIpam, uniqueLocalSubnet } from './ipam.ts'
+import { requireDriver } from './links.ts'
 import { type NetworkOptions, networkOptions } from './options.ts'
 import { chooseSubnet } from './pools.ts'
 import { DEFAULT_NETWORK, PREDEFINED } from './records.ts'
@@ -46,6 +47,7 @@ export async function createNetwork(context: NetworkContext, spec: NetworkSpec):
       })
       try {
         await ensureBridge(context, made)
+        await requireDriver(made, options)
       } catch (error) {
         await undo(context, made)
         throw error

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { errnoOf } from '../../base/errors.ts'
+import { errnoOf, messageOf, TcomposeError } from '../../base/errors.ts'
 import { ip, NO_LINK } from '../../platform/ip.ts'
 import type { ContainerEndpoint } from '../containers/types.ts'
 import type { NetworkOptions } from './options.ts'
@@ -122,6 +122,22 @@ export function attachCommands(attachment: Attachment): readonly string[] {
 /** What a macvlan or ipvlan network hangs on: an interface of the host, or, without one, a bridge of its own that leads nowhere. */
 export function parentLink(network: Network, options: NetworkOptions): string {
   return options.parent === '' ? network.bridge : options.parent
+}
+
+/** Tries whether the kernel has links of the driver. @throws TcomposeError UNSUPPORTED by name when it has none */
+export async function requireDriver(network: Network, options: NetworkOptions): Promise<void> {
+  if (network.driver === 'bridge') return
+  const name = `v${randomBytes(7).toString('hex')}`
+  try {
+    await ip([`link add link ${parentLink(network, options)} name ${name} type ${network.driver} mode ${options.mode}`])
+  } catch (error) {
+    if (!/Unknown device type|not supported/.test(messageOf(error))) throw error
+    throw new TcomposeError('UNSUPPORTED', `network driver "${network.driver}" of network ${network.name}`, {
+      hint: `the kernel has no ${network.driver} links: modprobe ${network.driver}, or use driver bridge`,
+      cause: error,
+    })
+  }
+  await deleteLinks([name])
 }
 
 /** Deletes links by name; missing ones are no error. */

@@ -166,3 +166,19 @@ test('a macvlan network puts containers on the wire of an interface, beside each
   expect(await ask(other.process, ipv4(one))).toBe(`one ${ipv4(other)}`)
   expect(await ask(one.process, REMOTE)).toBe(`remote ${ipv4(one)}`)
 })
+
+test('a driver that the kernel lacks is unsupported by name, one that it has works', async () => {
+  const networks = lab.networks()
+  const driverOpts = { parent: 'out1' }
+  const ipam = { pools: [{ subnet: '203.0.113.0/24' }] }
+  const failure = await networks.create({ name: 'ipvlan', driver: 'ipvlan', driverOpts, ipam }).catch((error) => error)
+  if (failure instanceof Error) {
+    expect(failure).toMatchObject({ code: 'UNSUPPORTED', message: 'network driver "ipvlan" of network ipvlan' })
+    expect(await networks.find('ipvlan')).toBeUndefined()
+  } else {
+    const one = await lab.container({ on: ['ipvlan'] })
+    const other = await lab.container({ on: ['ipvlan'] })
+    await one.process.call('listen', 'tcp', '0.0.0.0', 80, 'one')
+    expect(await ask(other.process, ipv4(one))).toBe(`one ${ipv4(other)}`)
+  }
+})
