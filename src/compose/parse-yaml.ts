@@ -15,6 +15,8 @@ import {
   type YAMLSeq,
 } from 'yaml'
 import { TcomposeError } from '../base/errors.ts'
+import { plainValue } from './plain-value.ts'
+import { parsePlainYaml } from './plain-yaml.ts'
 import type { Draft, Path, Tree, TreeMap } from './tree.ts'
 
 /** Nodes that aliases may add to a document before it counts as an attack. */
@@ -45,6 +47,18 @@ export interface Location {
  * @throws TcomposeError INVALID
  */
 export function parseYaml(text: string, file: string, shown = file): readonly YamlDocument[] {
+  const tree = text.length > MAX_FILE_BYTES ? undefined : parsePlainYaml(text)
+  if (tree === undefined) return parseWhole(text, file, shown)
+  let whole: readonly YamlDocument[] | undefined
+  const locate = (path: Path): Location | undefined => {
+    // Only a mistake needs places, and then speed does not matter.
+    whole ??= parseWhole(text, file, shown)
+    return whole[0]?.locate(path)
+  }
+  return [{ tree, resets: [], locate }]
+}
+
+export function parseWhole(text: string, file: string, shown = file): readonly YamlDocument[] {
   if (text.length > MAX_FILE_BYTES)
     throw new TcomposeError('INVALID', `failed to parse ${file}: more than ${MAX_FILE_BYTES} bytes`)
   const lines = new LineCounter()
@@ -306,9 +320,6 @@ function bracketed(path: Path): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
 }
 
-const INTEGER = /^[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|0)$/
-const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/
-
 /** The value of a scalar by go-yaml's rules. */
 function scalarValue(node: Scalar): Tree {
   const text = typeof node.value === 'string' ? node.value : (node.source ?? '')
@@ -316,47 +327,4 @@ function scalarValue(node: Scalar): Tree {
   if (tag === 'str' || tag === 'binary') return tag === 'binary' ? Buffer.from(text, 'base64').toString() : text
   if (node.type !== 'PLAIN' && tag !== 'int' && tag !== 'float' && tag !== 'bool' && tag !== 'null') return text
   return plainValue(text)
-}
-
-export function plainValue(text: string): Tree {
-  switch (text) {
-    case '':
-    case '~':
-    case 'null':
-    case 'Null':
-    case 'NULL':
-      return null
-    case 'true':
-    case 'True':
-    case 'TRUE':
-      return true
-    case 'false':
-    case 'False':
-    case 'FALSE':
-      return false
-    case '.nan':
-    case '.NaN':
-    case '.NAN':
-      return Number.NaN
-  }
-  const first = text.charCodeAt(0)
-  // digits, sign or dot: nothing else starts a number
-  if (!((first >= 48 && first <= 57) || first === 43 || first === 45 || first === 46)) return text
-  if (/^[-+]?\.(inf|Inf|INF)$/.test(text))
-    return text.startsWith('-') ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
-  const plain = text.replaceAll('_', '')
-  if (INTEGER.test(text)) return integer(plain)
-  if (FLOAT.test(plain)) return Number(plain)
-  return text
-}
-
-function integer(text: string): number {
-  const negative = text.startsWith('-')
-  const digits = text.replace(/^[-+]/, '')
-  const value = /^0[bxo]/.test(digits)
-    ? Number(digits)
-    : /^0\d/.test(digits)
-      ? Number.parseInt(digits, 8)
-      : Number(digits)
-  return negative ? -value : value
 }
