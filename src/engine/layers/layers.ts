@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mapConcurrent } from '../../base/concurrency.ts'
 import { type Digest, digestOf } from '../../base/digest.ts'
 import { TcomposeError } from '../../base/errors.ts'
 import { randomHex } from '../../base/id.ts'
@@ -18,6 +19,8 @@ import { makeTemporary, type TemporaryDirectory } from '../content/temporary.ts'
 import type { Database, Row } from '../state/database.ts'
 import type { EnginePaths } from '../state/paths.ts'
 import type { Layer, Layers, UnpackedLayer } from './types.ts'
+
+const PARALLEL_REMOVALS = 3
 
 /** What a layer's row holds beyond its columns. */
 interface LayerRecord {
@@ -241,7 +244,7 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
         for (const row of rows) db.run('DELETE FROM layers WHERE key = ?', String(row.key))
         return rows.map((row) => layerOf(paths, row))
       })
-      await removeTree(going.flatMap(filesOf))
+      await mapConcurrent(going, PARALLEL_REMOVALS, (layer) => removeTree(filesOf(layer)))
       return {
         removed: going.map((layer) => layer.key),
         bytes: going.reduce((sum, layer) => sum + layer.sizeBytes, 0),
