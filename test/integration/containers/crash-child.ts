@@ -8,7 +8,12 @@ const { id } = await engine.containers.create(
   specOf('trap "exit 0" TERM; while :; do sleep 0.05; done', {
     name,
     mounts: [{ kind: 'volume', target: '/data' }],
-    ...(network === 'none' ? {} : { network: { kind: 'networks', endpoints: [{ network }] } }),
+    ...(network === 'none'
+      ? {}
+      : {
+          network: { kind: 'networks', endpoints: [{ network }] } as const,
+          ports: [{ containerPort: 80, protocol: 'tcp', hostIp: '127.0.0.1', hostPort: 0 }] as const,
+        }),
   }),
 )
 await engine.containers.start(id)

@@ -21,10 +21,10 @@ afterAll(async () => {
 }, 120_000)
 
 /** Runs the child and kills it after `killAfterMs`; gives how long it ran. */
-function life(name: string, killAfterMs: number | undefined): Promise<{ ms: number; done: boolean }> {
+function life(name: string, network: string, killAfterMs: number | undefined): Promise<{ ms: number; done: boolean }> {
   return new Promise((resolve, reject) => {
     const began = performance.now()
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), name], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), name, network], {
       env: workspace.env,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -42,12 +42,18 @@ function life(name: string, killAfterMs: number | undefined): Promise<{ ms: numb
 }
 
 test('a process killed at any moment of a life leaves what the next reconcile repairs', async () => {
-  const { ms, done } = await life(`whole-${workspace.id}`, undefined)
-  expect(done).toBe(true)
-  const rounds = 24
+  const network = await engine.networks.create({ name: `crash-${workspace.id}` })
+  const whole = await life(`whole-${workspace.id}`, network.name, undefined)
+  expect(whole.done).toBe(true)
+  const rounds = 10
   for (let round = 0; round < rounds; round++) {
-    const name = `crash-${workspace.id}-${round}`
-    await life(name, (ms * (round + Math.random())) / rounds)
+    const names = [0, 1].map((number) => `crash-${workspace.id}-${round}-${number}`)
+    await Promise.all(
+      names.map((name, number) => {
+        const share = (2 * round + number + Math.random()) / (2 * rounds)
+        return life(name, number === 0 ? network.name : 'none', whole.ms * share)
+      }),
+    )
     await engine.reconcile()
     for (const container of await engine.containers.list()) {
       const { state } = container
@@ -56,14 +62,22 @@ test('a process killed at any moment of a life leaves what the next reconcile re
       if (state.status === 'running') expect(isAlive({ pid: state.pid, start: state.pidStart })).toBe(true)
       await engine.containers.remove(container.id, { force: true, volumes: true })
     }
-    // The name is free, whatever happened to its owner.
-    const again = await engine.containers.create(specOf('true', { name }))
-    await engine.containers.remove(again.id)
+    // The names are free, whatever happened to their owners.
+    for (const name of names) {
+      const again = await engine.containers.create(specOf('true', { name }))
+      await engine.containers.remove(again.id)
+    }
     expect(readdirSync(workspace.paths.containers)).toEqual([])
+    expect(readdirSync(workspace.paths.bundles)).toEqual([])
+    expect(await engine.networks.containersOf(network.id)).toEqual([])
     expect(await engine.volumes.list()).toEqual([])
-    await eventually(() => expect(findLeaks(workspace.paths, [])).toEqual([]), 30_000)
+    await eventually(() => {
+      const leaks = findLeaks(workspace.paths, []).filter((leak) => !leak.startsWith('nft table'))
+      expect(leaks).toEqual([])
+      expect(readdirSync(`/sys/class/net/${network.bridge}/brif`)).toEqual([])
+    }, 30_000)
   }
-}, 300_000)
+}, 400_000)
 
 describe('a killed shim', () => {
   test('is reported with its reason, and its container ended', async () => {
