@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { ApiRequest, ApiResponse, JsonObject, ResponseStream } from './exchange.ts'
 import { badRequest, errorBody, httpStatus } from './http-error.ts'
 import { API_VERSION, createRouter, type Router, splitVersion } from './router.ts'
+import { buildRoutes } from './routes/build.ts'
 import { containerRoutes } from './routes/containers.ts'
 import { eventRoutes } from './routes/events.ts'
 import { execRoutes } from './routes/exec.ts'
@@ -43,6 +44,7 @@ export async function listenApi(engine: Engine, options: ApiServerOptions): Prom
     networkRoutes(engine),
     volumeRoutes(engine),
     eventRoutes(engine),
+    buildRoutes(engine),
   )
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0 }, (request, response) => {
     serve(router, request, response, undefined).catch(() => response.destroy())

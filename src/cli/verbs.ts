@@ -67,6 +67,7 @@ export const VERBS: readonly Verb[] = [
   verb('project', 'volumes', 'List volumes', () => import('./commands/volumes.ts')),
   verb('project', 'wait', 'Wait until containers have ended', () => import('./commands/wait.ts')),
   verb('project', 'watch', 'Follow changes of files and update services', () => import('./commands/watch.ts')),
+  verb('engine', 'api', 'Serve the Docker Engine API on a Unix socket', () => import('./commands/api.ts')),
   verb('engine', 'builder', 'Work with the build cache', () => import('./commands/builder.ts')),
   verb(
     'engine',
