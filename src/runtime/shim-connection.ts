@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { TcomposeError, throwIfAborted } from '../base/errors.ts'
 import { encodeExec, encodeInterfaces } from './shim-encode.ts'
 import { shimError } from './shim-errors.ts'
-import { parseExit, shimIsAlive } from './shim-files.ts'
+import { parseExit, readExit, shimIsAlive } from './shim-files.ts'
 import { decodeStrings, Frame } from './shim-frames.ts'
 import { type ProcessFeed, processFeed, signalNumber } from './shim-process.ts'
 import { type FrameSocket, openShimSocket } from './shim-socket.ts'
@@ -85,7 +85,10 @@ function shimConnection(
     void lostError(bundle, closed).then((error) => {
       refused(error)
       attached?.fail(error)
-      exit.reject(error)
+      // How it ended is known all the same; only what it wrote has been lost to us.
+      const recorded = closed ? undefined : readExit(bundle)
+      if (recorded) exit.resolve(recorded)
+      else exit.reject(error)
       for (const waiting of configurations) waiting.reject(error)
     })
   }
@@ -125,10 +128,12 @@ function shimConnection(
 /** Why a connection ended that was not over. A process that is killed lets go of its files before it counts as dead. */
 async function lostError(bundle: string, closed: boolean): Promise<TcomposeError> {
   if (closed) return new TcomposeError('CANCELED', 'the connection to the shim was closed')
-  for (let look = 0; look < LOOKS && shimIsAlive(bundle); look++) await setTimeout(LOOK_MS)
+  for (let look = 0; look < LOOKS && shimIsAlive(bundle) && !readExit(bundle); look++) await setTimeout(LOOK_MS)
   return new TcomposeError(
     'UNAVAILABLE',
-    shimIsAlive(bundle) ? 'the shim cut the connection: it was too far behind' : 'the shim was killed',
+    shimIsAlive(bundle) || readExit(bundle)
+      ? 'the shim cut the connection: it was too far behind'
+      : 'the shim was killed',
   )
 }
 
