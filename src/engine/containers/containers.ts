@@ -1,5 +1,6 @@
 import { TcomposeError } from '../../base/errors.ts'
 import { type ContainerContext, type ContainersDeps, createContext, emitContainer, lockContainer } from './deps.ts'
+import { renameEndpoints } from './endpoints.ts'
 import { matchesFilter, noSuchContainer, projectOf } from './filter.ts'
 import { isBroken, observeContainer } from './observe.ts'
 import { createContainerStore, type StoredContainer } from './store.ts'
@@ -211,6 +212,9 @@ async function rename(context: ContainerContext, before: StoredContainer, given:
   if (stored.name === name) {
     throw new TcomposeError('INVALID', 'Renaming a container with the same name as its current name')
   }
-  context.store.setName(id, name)
+  context.db.transaction(() => {
+    context.store.setName(id, name)
+    renameEndpoints(context, id, stored.name, name)
+  })
   await emitContainer(context, { ...stored, name }, 'rename', { oldName: `/${stored.name}` })
 }

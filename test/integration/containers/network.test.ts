@@ -114,3 +114,14 @@ test('a changed set of networks is there after the next start', async () => {
   expect(output.join('').trim().split(' ').toSorted()).toEqual(['eth0', 'eth1', 'lo'])
   await engine.containers.remove(id)
 })
+
+test('a renamed container answers to its new name, and keeps its aliases', async () => {
+  const network = await net('i')
+  const { id, name } = await engine.containers.create(
+    specOf('true', { network: { kind: 'networks', endpoints: [{ network, aliases: ['alias'] }] } }),
+  )
+  await engine.containers.rename(id, `${name}-new`)
+  const [endpoint] = (await engine.containers.get(id)).endpoints
+  expect(new Set(endpoint?.dnsNames)).toEqual(new Set([`${name}-new`, 'alias', id.slice(0, 12)]))
+  await engine.containers.remove(id)
+})
