@@ -40,17 +40,28 @@ async function flush(): Promise<void> {
 }
 
 async function apply(statements: readonly string[]): Promise<void> {
+  const complaints = await ask(statements.join('; '))
+  if (complaints !== '') throw nftError(complaints)
+}
+
+async function ask(line: string): Promise<string> {
   kept ??= createCoProcess('nft', ['-i'], tidy)
-  const line = statements.join('; ')
-  let complaints: string
   try {
-    complaints = await kept.ask([line])
+    return await kept.ask([line])
   } catch (error) {
     if (!isTcomposeError(error, 'UNAVAILABLE')) throw error
     // It was killed under us. Whether the kernel has taken the transaction is unknown: callers' statements bear both.
-    complaints = await kept.ask([line])
+    return await kept.ask([line])
   }
-  if (complaints !== '') throw nftError(complaints)
+}
+
+/** Whether there is such a thing: `chain inet filter forward`, `table ip nat`. */
+export async function nftHas(what: string): Promise<boolean> {
+  const complaints = await ask(`list ${what}`)
+  if (complaints === '') return true
+  const error = nftError(complaints)
+  if (error.code === 'NOT_FOUND') return false
+  throw error
 }
 
 function nftError(complaints: string): TcomposeError {

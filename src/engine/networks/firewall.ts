@@ -1,5 +1,5 @@
 import { isTcomposeError } from '../../base/errors.ts'
-import { nft, nftScript } from '../../platform/nft.ts'
+import { nft, nftHas, nftScript } from '../../platform/nft.ts'
 import { addStatements, deleteStatements, type Element, tableScript, versionChain } from './firewall-rules.ts'
 
 /** The instance's own nft table: elements come and go, and the table is made whenever it is found missing. */
@@ -22,9 +22,11 @@ export function createFirewall(table: string, recorded: () => readonly Element[]
 
   /** Once per process: another version of tcompose may have made the table. */
   const check = (): Promise<void> => {
-    checked ??= nft([`list chain inet ${table} ${versionChain()}`]).catch(async (error) => {
-      if (!isTcomposeError(error, 'NOT_FOUND')) throw error
-      await restore()
+    checked ??= nftHas(`chain inet ${table} ${versionChain()}`).then(async (isThere) => {
+      if (!isThere) await restore()
+    })
+    checked.catch(() => {
+      checked = undefined
     })
     return checked
   }
