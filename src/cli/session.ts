@@ -110,14 +110,19 @@ export function createSession(globals: Globals, env: NodeJS.ProcessEnv): Session
       }
       const { executePlan } = await import('../project/execute.ts')
       const shown = await session.progress()
-      await executePlan({ ...plan, warnings: [] }, await session.engine(), {
+      // The agent comes up beside the first starts: shims hold questions until it is there. Nothing waits for its
+      // probes in vain, and we do not end before it is known to be there.
+      const noAgent = Promise.withResolvers<never>()
+      const work = executePlan({ ...plan, warnings: [] }, await session.engine(), {
         emit: shown.emit,
         signal: extra.signal ?? session.signal,
         concurrency: globals.parallel,
-        beforeStart: () => session.ensureAgent(),
+        beforeStart: async () => void session.ensureAgent().catch(noAgent.reject),
         onWarning: (message) => session.warn(message),
         onOutput: extra.onOutput,
       })
+      await Promise.race([work, noAgent.promise])
+      await agent
     },
     ensureAgent() {
       agent ??= (async () => {
