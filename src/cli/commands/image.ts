@@ -8,6 +8,7 @@ import { ago, formatRows } from '../format.ts'
 import { splitTag } from '../image-names.ts'
 import { collect } from '../options.ts'
 import type { Session } from '../session.ts'
+import { configureBuild } from './image-build.ts'
 
 const COLUMNS = [
   ['REPOSITORY', 'Repository'],
@@ -19,6 +20,7 @@ const COLUMNS = [
 
 export function configure(command: Command, session: Session): void {
   command.usage('COMMAND').action(() => command.help())
+  configureBuild(command, session)
 
   command
     .command('load')

@@ -1,0 +1,47 @@
+import { readdirSync } from 'node:fs'
+import { diskUsage, removeTree } from '../../runtime/fs-worker.ts'
+import type { Layers } from '../layers/types.ts'
+import type { Database } from '../state/database.ts'
+import type { EnginePaths } from '../state/paths.ts'
+
+/** Cache entries that nobody has used for the longest time go first. */
+export async function pruneCache(
+  deps: { readonly db: Database; readonly paths: EnginePaths; readonly layers: Layers },
+  options: { readonly all?: boolean; readonly keepBytes?: number; readonly olderThanMs?: number | undefined },
+): Promise<{ readonly removed: readonly string[]; readonly bytes: number }> {
+  const { db } = deps
+  const limit = options.olderThanMs === undefined ? undefined : new Date(Date.now() - options.olderThanMs).toISOString()
+  const removed = db.transaction(() => {
+    const rows = db.all('SELECT key, size, used_at, layer_key FROM build_cache ORDER BY used_at')
+    let total = rows.reduce((sum, row) => sum + Number(row.size), 0)
+    const gone: string[] = []
+    for (const row of rows) {
+      if (options.keepBytes !== undefined && total <= options.keepBytes) break
+      if (limit !== undefined && String(row.used_at) > limit) break
+      db.run('DELETE FROM build_cache WHERE key = ?', String(row.key))
+      total -= Number(row.size)
+      gone.push(String(row.key))
+    }
+    return gone
+  })
+  const collected = await deps.layers.collect()
+  let bytes = collected.bytes
+  // Cache mounts belong to no step; they go only with everything.
+  if (options.all && options.keepBytes === undefined && limit === undefined) {
+    for (const name of namesIn(deps.paths.cacheMounts)) {
+      const path = `${deps.paths.cacheMounts}/${name}`
+      bytes += (await diskUsage(path)).sizeBytes
+      await removeTree(path)
+      removed.push(`cache mount ${name}`)
+    }
+  }
+  return { removed, bytes }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
