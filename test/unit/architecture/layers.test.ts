@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const LIBRARY_HOME: Readonly<Record<string, string>> = {
   commander: 'cli',
   listr2: 'ui',
+  '@dagrejs/dagre': 'cli',
   chokidar: 'watch',
   yaml: 'compose',
   ajv: 'compose',
