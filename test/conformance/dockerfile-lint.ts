@@ -1,1 +1,3 @@
-export function lintAnswer(_testCase: unknown): unknown { return { warnings: [] } }
+export function lintAnswer(_testCase: unknown): unknown {
+  return { warnings: [] }
+}

@@ -1,6 +1,7 @@
 // Answers what the checks of Compose's end-to-end scenarios need to know, from the engine's own state:
 //   containers PROJECT | image-exists REF | docker ARGS...
 // Exit code 64: not a verb that the scenarios use.
+import { pipeline } from 'node:stream/promises'
 import type { Container } from '../../src/engine/containers/types.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { openEngine } from '../../src/engine/open.ts'
@@ -149,8 +150,11 @@ async function exec(name: string, command: readonly string[]): Promise<number> {
 }
 
 async function forward(streams: Awaited<ReturnType<Engine['containers']['attach']>>): Promise<number> {
-  streams.stdout.on('data', (chunk: Buffer) => process.stdout.write(chunk))
-  streams.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk))
+  const output = [
+    pipeline(streams.stdout, process.stdout, { end: false }),
+    pipeline(streams.stderr, process.stderr, { end: false }),
+  ]
+  await Promise.all(output)
   return (await streams.exit).exitCode
 }
 

@@ -1,8 +1,8 @@
-import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import { openScope, pickOne } from '../choose.ts'
+import { openOutput } from '../open-output.ts'
 import { integer } from '../options.ts'
 import type { Session } from '../session.ts'
 
@@ -21,13 +21,14 @@ export function configure(command: Command, session: Session): void {
       }
       const { emit } = await session.progress()
       const engine = await session.engine()
+      const out = options.output === undefined ? undefined : await openOutput(options.output)
       const tar = await engine.containers.export(container.id)
-      if (options.output === undefined) {
+      if (out === undefined) {
         await pipeline(tar, process.stdout, { end: false })
         return
       }
       emit({ id: container.name, status: 'working', text: 'Exporting' })
-      await pipeline(tar, createWriteStream(options.output))
+      await pipeline(tar, out)
       emit({ id: container.name, status: 'done', text: 'Exported' })
     })
 }

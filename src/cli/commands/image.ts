@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { access } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { shortId } from '../../base/digest.ts'
@@ -6,6 +6,7 @@ import { TcomposeError } from '../../base/errors.ts'
 import { formatSize } from '../../base/size.ts'
 import { ago, formatRows } from '../format.ts'
 import { splitTag } from '../image-names.ts'
+import { openOutput } from '../open-output.ts'
 import { collect } from '../options.ts'
 import type { Session } from '../session.ts'
 import { configureBuild } from './image-build.ts'
@@ -59,7 +60,7 @@ export function configure(command: Command, session: Session): void {
         })
       }
       const engine = await session.engine()
-      const out = options.output === undefined ? process.stdout : createWriteStream(options.output)
+      const out = options.output === undefined ? process.stdout : await openOutput(options.output)
       await engine.images.save(images, out, { format: options.format })
       if (out !== process.stdout) await new Promise<void>((resolve) => out.end(() => resolve()))
     })
