@@ -75,7 +75,7 @@ export function createContainers(deps: ContainersDeps): Containers & NeedsRepair
       await killContainer(context, stored(ref), signal)
     },
     async restart(ref, options) {
-      const { restartContainer } = await import('./stop.ts')
+      const { restartContainer } = await import('./restart.ts')
       await restartContainer(context, stored(ref), options)
     },
     async pause(ref) {

@@ -1,10 +1,8 @@
-import { rm } from 'node:fs/promises'
 import { TcomposeError } from '../../base/errors.ts'
-import { discardContainer } from './create.ts'
-import { bundleOf, type ContainerContext, directoryOf, emitContainer, lockContainer } from './deps.ts'
-import { releaseEndpoints } from './endpoints.ts'
-import { releaseMounts } from './mounts.ts'
-import { observe, selfIdentity } from './observe.ts'
+import { removeCgroupParent } from './cgroup-parent.ts'
+import { bundleOf, type ContainerContext, lockContainer } from './deps.ts'
+import { removeLocked } from './erase.ts'
+import { observe } from './observe.ts'
 import { settleLocked } from './settle.ts'
 import { killAndWait } from './stop.ts'
 import type { StoredContainer } from './store.ts'
@@ -38,21 +36,4 @@ export async function removeContainer(
     await removeLocked(context, current, options)
     return
   }
-}
-
-/** Removes a container that does not run; the caller holds its lock. Can be repeated after it was cut short. */
-export async function removeLocked(
-  context: ContainerContext,
-  stored: StoredContainer,
-  options: { readonly volumes?: boolean },
-): Promise<void> {
-  const { id } = stored
-  if (stored.state.phase === 'creating') return await discardContainer(context, id)
-  context.store.setState(id, { ...stored.state, status: 'removing', phase: 'removing', holder: selfIdentity() })
-  await releaseEndpoints(context, id)
-  await releaseMounts(context, id, stored.record.mounts, { removeAnonymous: options.volumes ?? false })
-  for (const path of [directoryOf(context, id), bundleOf(context, id)]) await rm(path, { recursive: true, force: true })
-  context.store.delete(id)
-  context.db.flush()
-  await emitContainer(context, stored, 'destroy')
 }

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises'
 import { destroyLeftover } from '../../runtime/shim-leftover.ts'
 import { bundleOf, type ContainerContext, emitContainer, lockContainer } from './deps.ts'
 import { detachEndpoints } from './endpoints.ts'
+import { removeLocked } from './erase.ts'
 import { observe } from './observe.ts'
-import { removeLocked } from './remove.ts'
 import type { StoredContainer, StoredState } from './store.ts'
 
 /**

@@ -5,7 +5,6 @@ import { setFrozen } from './freezer.ts'
 import { observe } from './observe.ts'
 import { settle, settleLocked } from './settle.ts'
 import { parseSignal } from './signals.ts'
-import { startContainer } from './start.ts'
 import type { StoredContainer } from './store.ts'
 import { waitForExit } from './wait.ts'
 
@@ -99,22 +98,4 @@ export async function killAndWait(context: ContainerContext, id: string): Promis
   await sendSignal(context, stored, 9)
   if (await waitForExit(context, id, { timeoutMs: KILL_WAIT_MS })) return
   throw new TcomposeError('TIMEOUT', `container ${stored.name} did not end after SIGKILL`)
-}
-
-/** Stop and start, without auto-removal in between. */
-export async function restartContainer(
-  context: ContainerContext,
-  stored: StoredContainer,
-  options: StopOptions = {},
-): Promise<void> {
-  const { id } = stored
-  {
-    await using _lock = await lockContainer(context, id, options.signal)
-    const current = await settleLocked(context, id)
-    if (!current) throw new TcomposeError('NOT_FOUND', `No such container: ${id}`)
-    context.store.setState(id, { ...current.state, restartUnderWay: true })
-  }
-  await stopContainer(context, id, options)
-  await startContainer(context, id, { signal: options.signal })
-  await emitContainer(context, stored, 'restart')
 }
