@@ -4,6 +4,7 @@ import { cdiNamesOf, isCdiName, resolveCdi } from '../../runtime/oci-spec-cdi.ts
 import { resolveDevices } from '../../runtime/oci-spec-devices.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
 import { splitExtraHost } from './host-files.ts'
+import { checkControls } from './kernel-controls.ts'
 import { readLogSpec } from './log-options.ts'
 import type { PlannedMount } from './mount-plan.ts'
 import type { ContainerSpec } from './spec.ts'
@@ -59,6 +60,7 @@ export function checkSpec(
   const named = (spec.devices ?? []).map((device) => device.source).filter(isCdiName)
   resolveCdi([...named, ...cdiNamesOf(spec.gpus ?? [])])
   readLogSpec(spec.log)
+  checkControls(spec.resources ?? {}, readHostFacts().cgroupVersion)
   dryRun(spec, config, mounts, instance)
 }
 

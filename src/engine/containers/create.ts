@@ -28,6 +28,7 @@ export async function createContainer(
   const id = options.id ?? randomId()
   const images = await context.images()
   const image = await images.get(spec.image)
+  checkPlatform(spec, image)
   const config = mergeConfig(spec, image.config.config ?? {}, id)
   const planned = planMounts(spec.mounts ?? [], config.volumes, config.workingDir)
   checkSpec(spec, config, planned, context.paths.instance)
@@ -61,6 +62,23 @@ export async function createContainer(
   }
   await emitContainer(context, { id, name: spec.name, record }, 'create')
   return id
+}
+
+/** @throws TcomposeError NOT_FOUND when the image is for another platform than the one asked for */
+function checkPlatform(spec: ContainerSpec, image: Image): void {
+  if (!spec.platform) return
+  const { os, architecture, variant } = image.config
+  const [wantedOs, wantedArch, wantedVariant] = spec.platform.split('/')
+  const matches =
+    wantedOs === os &&
+    (wantedArch === undefined || wantedArch === architecture) &&
+    (wantedVariant === undefined || variant === undefined || wantedVariant === variant)
+  if (matches) return
+  const actual = [os, architecture, variant].filter((part) => part !== undefined).join('/')
+  throw new TcomposeError(
+    'NOT_FOUND',
+    `image with reference ${spec.image} was found but its platform (${actual}) does not match the specified platform (${spec.platform})`,
+  )
 }
 
 /** Takes away what a create that did not end has made. Idempotent. */

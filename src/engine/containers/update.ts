@@ -3,6 +3,7 @@ import { run } from '../../platform/exec.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
 import { limitsOf } from '../../runtime/oci-spec-resources.ts'
 import { type ContainerContext, emitContainer, lockContainer } from './deps.ts'
+import { checkControls } from './kernel-controls.ts'
 import { settleLocked } from './settle.ts'
 import type { ResourceSpec, RestartPolicy } from './spec.ts'
 
@@ -23,7 +24,9 @@ export async function updateContainer(
     )
   }
   const resources = { ...spec.resources, ...change.resources }
-  const limits = limitsOf(resources, readHostFacts())
+  const host = readHostFacts()
+  checkControls(resources, host.cgroupVersion)
+  const limits = limitsOf(resources, host)
   const live = stored.state.status === 'running' || stored.state.status === 'paused'
   if (live && change.resources) {
     const args = ['--root', context.paths.runcRoot, 'update', '--resources', '-', id]
