@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { removeCgroupParent } from './cgroup-parent.ts'
 import { discardContainer } from './create.ts'
 import { bundleOf, type ContainerContext, directoryOf, emitContainer } from './deps.ts'
 import { releaseEndpoints } from './endpoints.ts'

@@ -1,5 +1,4 @@
 import { TcomposeError } from '../../base/errors.ts'
-import { removeCgroupParent } from './cgroup-parent.ts'
 import { bundleOf, type ContainerContext, lockContainer } from './deps.ts'
 import { removeLocked } from './erase.ts'
 import { observe } from './observe.ts'
