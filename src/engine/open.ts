@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { TcomposeError } from '../base/errors.ts'
 import { writeFileAtomic } from '../platform/files.ts'
 import { bootId } from '../platform/process.ts'
 import { spreadDirectories } from '../runtime/fs-worker.ts'
@@ -58,7 +57,8 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     networks: deferred(networks),
     volumes: deferred(volumes),
     builder: deferred<Builder>(async () => {
-      throw new TcomposeError('UNSUPPORTED', 'building images is not supported yet')
+      const { createBuilder } = await import('./build/builder.ts')
+      return createBuilder({ db, paths, images: await images(), networks: await networks(), env: options.env })
     }),
     events,
     async reconcile() {

@@ -26,19 +26,15 @@ export async function resolveFrom(run: BuildRun, from: string, stageIndex: numbe
     const { layers } = await run.stage(index)
     return ofLayers(layers.map((layer) => layer.directory).toReversed(), `stage ${from}`, run)
   }
-  if (from.toLowerCase() === 'scratch' && !(run.request.contexts ?? {})[from]) return await empty(run, from)
+  if (from.toLowerCase() === 'scratch' && !(run.request.contexts ?? {})[from]) return await ofLayers([], from, run)
   const found = await run.external(from)
   if (found.kind === 'directory') return { tree: found.tree, lowers: undefined }
   return ofLayers(found.layers.map((layer) => layer.directory).toReversed(), `image ${from}`, run)
 }
 
-async function empty(run: BuildRun, from: string): Promise<FromSource> {
-  return await ofLayers([(await run.layers.empty()).directory], from, run)
-}
-
 async function ofLayers(lowers: readonly string[], description: string, run: BuildRun): Promise<FromSource> {
-  if (lowers.length === 0) return await empty(run, description)
-  return { tree: createLayerTree({ lowers, description, signal: run.signal }), lowers }
+  const some = lowers.length > 0 ? lowers : [(await run.layers.empty()).directory]
+  return { tree: createLayerTree({ lowers: some, description, signal: run.signal }), lowers: some }
 }
 
 function stageNumber(run: BuildRun, from: string, before: number): number | undefined {
