@@ -43,7 +43,9 @@ const EQUAL = `(function equal(a, b) {
 })`
 
 function inlineRequires(code) {
-  const out = code.replaceAll('require("ajv/dist/runtime/equal").default', EQUAL).replaceAll('require("ajv/dist/runtime/ucs2length").default', '((text) => [...text].length)')
+  const out = code
+    .replaceAll('require("ajv/dist/runtime/equal").default', EQUAL)
+    .replaceAll('require("ajv/dist/runtime/ucs2length").default', '((text) => [...text].length)')
   if (out.includes('require(')) throw new Error(`the generated code requires ${/require\("[^"]*"\)/.exec(out)?.[0]}`)
   return out
 }
@@ -52,7 +54,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const code = generate()
   if (process.argv.includes('--check')) {
     if (readFileSync(TARGET, 'utf8') !== code) {
-      console.error('src/compose/schema/validate.generated.js is out of date: run node .ci/generate-schema.mjs')
+      process.stderr.write('src/compose/schema/validate.generated.js is out of date: run node .ci/generate-schema.mjs\n')
       process.exit(1)
     }
   } else writeFileSync(TARGET, code)

@@ -155,9 +155,15 @@ function ports(value: Tree, path: Path, options: CanonicalOptions): Tree {
   })
 }
 
-function volume(value: Tree): Tree {
+function volume(value: Tree, path: Path, options: CanonicalOptions): Tree {
   if (typeof value !== 'string') return value
   const parsed = parseVolume(value)
+  if (/^[a-zA-Z]:\/[^:]*$/.test(value)) {
+    options.warn?.(
+      `${formatPath(path)}: ${JSON.stringify(value)} is taken for a Windows path; a volume needs a name of more than one letter`,
+      path,
+    )
+  }
   if (parsed.error !== undefined) {
     throw new TcomposeError('INVALID', parsed.error, {
       hint: 'write volumes as SOURCE:TARGET[:ro], like ./data:/data or name:/data',

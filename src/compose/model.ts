@@ -159,7 +159,7 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
           directory: scope.directory,
           trail,
           at: at(file),
-          load: (entry, relative) => include(entry, relative, scope),
+          load: (entry, relative) => include(entry, relative, { ...scope, trail }),
         })
         model = applyResets(model, document.resets)
         tree = applyExtends(tree, file, document.resets, {

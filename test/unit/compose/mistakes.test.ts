@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are variables of compose files
 import { expect, test } from 'vitest'
 import type { TcomposeError } from '../../../src/base/errors.ts'
 import { loadText } from '../../support/compose-project.ts'
