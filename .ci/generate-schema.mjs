@@ -54,7 +54,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const code = generate()
   if (process.argv.includes('--check')) {
     if (readFileSync(TARGET, 'utf8') !== code) {
-      process.stderr.write('src/compose/schema/validate.generated.js is out of date: run node .ci/generate-schema.mjs\n')
+      process.stderr.write(
+        'src/compose/schema/validate.generated.js is out of date: run node .ci/generate-schema.mjs\n',
+      )
       process.exit(1)
     }
   } else writeFileSync(TARGET, code)
