@@ -16,8 +16,8 @@ export async function removeContainer(
   options: { readonly force?: boolean; readonly volumes?: boolean },
 ): Promise<void> {
   const { id } = stored
-  for (;;) {
-    const seen = observe(stored.state, bundleOf(context, id), context.boot)
+  for (let latest = stored; ; ) {
+    const seen = observe(latest.state, bundleOf(context, id), context.boot)
     const live = seen.state.status === 'running' || seen.state.status === 'paused'
     if ((live || seen.state.status === 'restarting') && !options.force) {
       throw new TcomposeError(
@@ -31,8 +31,9 @@ export async function removeContainer(
     const current = await settleLocked(context, id)
     if (!current) return
     // Somebody started it between the kill and the lock.
-    if (current.state.status === 'running' || current.state.status === 'paused') continue
-    await removeLocked(context, current, options)
-    return
+    if (current.state.status !== 'running' && current.state.status !== 'paused') {
+      return await removeLocked(context, current, options)
+    }
+    latest = current
   }
 }
