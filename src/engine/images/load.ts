@@ -6,8 +6,10 @@ import type { Emit } from '../../base/progress.ts'
 import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../base/reference.ts'
 import { decompressed, detectCompression, forUnpacking } from '../content/compression.ts'
 import { choosePlatform, type Descriptor, hostPlatform, parseManifest } from '../content/manifest.ts'
+import { bringLayer } from '../layers/bring.ts'
 import { chainIds } from '../layers/chain.ts'
 import type { Layer, Layers, UnpackedLayer } from '../layers/types.ts'
+import type { Database } from '../state/database.ts'
 import { type ArchiveEntry, type IndexedArchive, indexArchive, streamArchive } from './archive.ts'
 import { parseConfig } from './records.ts'
 
@@ -24,6 +26,7 @@ interface ArchivedImage {
 }
 
 export interface LoadDeps {
+  readonly db: Database
   readonly layers: Layers
   /** Registers a whole image and its references in one transaction; gives the id. */
   register(config: Uint8Array, layers: readonly Layer[], references: readonly string[]): Promise<Digest>
@@ -74,7 +77,7 @@ interface Documents {
   find(name: string): Buffer | undefined
 }
 
-/** Unpacks what is missing, in parallel, and adopts it from the bottom to the top. */
+/** Unpacks what is missing, in parallel, and adopts what needs others from the bottom to the top. */
 async function bringLayers(
   deps: LoadDeps,
   sources: Sources,
@@ -85,26 +88,34 @@ async function bringLayers(
   signal: AbortSignal | undefined,
 ): Promise<readonly Layer[]> {
   const chains = chainIds(diffIds)
-  const unpacked = await mapConcurrent(diffIds, PARALLEL, async (diffId, index) => {
+  const sourceOf = (index: number) => image.layers[index] as ArchivedImage['layers'][number]
+  const unpack = async (index: number) => {
+    const { entry, size } = sourceOf(index)
+    emit({ id: shortId(diffIds[index] as Digest), status: 'working', text: 'Loading layer' })
+    return stack.use(await sources.unpack(entry, size))
+  }
+  const brought = await mapConcurrent(diffIds, PARALLEL, async (diffId, index) => {
     throwIfAborted(signal)
-    if (diffIds.indexOf(diffId) !== index || deps.layers.find(diffId, chains[index] as Digest)) return undefined
-    const { entry, size } = image.layers[index] as ArchivedImage['layers'][number]
-    emit({ id: shortId(diffId), status: 'working', text: 'Loading layer' })
-    const layer = stack.use(await sources.unpack(entry, size))
-    if (layer.diffId !== diffId) {
-      throw new TcomposeError('CORRUPT', `layer ${entry} does not match its digest`, {
-        hint: `${diffId} is expected, ${layer.diffId} was found: the archive is damaged`,
-      })
+    if (diffIds.indexOf(diffId) !== index) return undefined
+    const chainId = chains[index] as Digest
+    const { entry: name } = sourceOf(index)
+    const request = {
+      layers: deps.layers,
+      lockScope: deps.db.secret,
+      diffId,
+      chainId,
+      name,
+      unpack: () => unpack(index),
     }
-    return layer
+    return await bringLayer(request, signal)
   })
   const layers: Layer[] = []
   for (const [index, diffId] of diffIds.entries()) {
+    const one = brought[index]
     let layer = deps.layers.find(diffId, chains[index] as Digest)
+    // The same layer twice in one image needs unpacking again only if it depends on what is below.
     if (!layer) {
-      // The same layer twice in one image needs unpacking again only if it depends on what is below.
-      const { entry, size } = image.layers[index] as ArchivedImage['layers'][number]
-      const held = unpacked[index] ?? stack.use(await sources.unpack(entry, size))
+      const held = one?.kind === 'dependent' ? one.unpacked : await unpack(index)
       layer = await deps.layers.adopt(held, layers, signal)
     }
     emit({ id: shortId(diffId), status: 'done', text: 'Loaded' })

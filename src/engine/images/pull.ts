@@ -1,6 +1,6 @@
 import { createLimiter } from '../../base/concurrency.ts'
 import { type Digest, shortId } from '../../base/digest.ts'
-import { isTcomposeError, TcomposeError, throwIfAborted } from '../../base/errors.ts'
+import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
 import {
   familiarReference,
   formatReference,
@@ -8,7 +8,6 @@ import {
   type Reference,
   withDefaultTag,
 } from '../../base/reference.ts'
-import { acquireLock } from '../../platform/lock.ts'
 import { forUnpacking } from '../content/compression.ts'
 import {
   choosePlatform,
@@ -20,6 +19,7 @@ import {
   parsePlatform,
 } from '../content/manifest.ts'
 import { downloadResumably } from '../content/partial.ts'
+import { type BroughtLayer, bringLayer } from '../layers/bring.ts'
 import { chainIds } from '../layers/chain.ts'
 import type { Layer, UnpackedLayer } from '../layers/types.ts'
 import { connectRepository } from '../registry/connect.ts'
@@ -126,39 +126,27 @@ async function pullLayers(
     })
   for (const index of descriptors.keys()) report(index, 'Pulling fs layer')
 
-  /** The layer, or what was unpacked of one that needs its parents. */
-  const fetchLayer = async (index: number): Promise<Layer | UnpackedLayer> => {
-    const [diffId, chain] = [diffIds[index] as Digest, chains[index] as Digest]
-    const here = store.layers.find(diffId, chain)
-    if (here) {
-      report(index, 'Already exists', { done: true })
-      return here
-    }
-    report(index, 'Waiting')
-    await using _lock = await acquireLock(store.db.secret, `layer/${diffId}`, { signal })
-    const meanwhile = store.layers.find(diffId, chain)
-    if (meanwhile) {
-      report(index, 'Already exists', { done: true })
-      return meanwhile
-    }
-    throwIfAborted(signal)
+  const fetchLayer = async (index: number): Promise<BroughtLayer> => {
+    const diffId = diffIds[index] as Digest
     const descriptor = descriptors[index] as Descriptor
-    const unpacked = stack.use(
-      await downloadLayer(
-        store,
-        client,
-        descriptor,
-        (text, current) => {
-          report(index, text, { current, total: descriptor.size })
+    const brought = await bringLayer(
+      {
+        layers: store.layers,
+        lockScope: store.db.secret,
+        diffId,
+        chainId: chains[index] as Digest,
+        name: descriptor.digest,
+        onWait: () => report(index, 'Waiting'),
+        async unpack() {
+          const progress = (text: string, current: number) => report(index, text, { current, total: descriptor.size })
+          return stack.use(await downloadLayer(store, client, descriptor, progress, signal))
         },
-        signal,
-      ),
+      },
+      signal,
     )
-    if (unpacked.diffId !== diffId) {
-      throw new TcomposeError('CORRUPT', `layer ${descriptor.digest} does not unpack to ${diffId}, as the config says`)
-    }
-    recordBlob(store.db, { descriptor, diffId, domain: client.reference.domain, path: client.reference.path })
-    return unpacked.standalone ? await store.layers.adopt(unpacked, [], signal) : unpacked
+    if (brought.kind === 'present') report(index, 'Already exists', { done: true })
+    else recordBlob(store.db, { descriptor, diffId, domain: client.reference.domain, path: client.reference.path })
+    return brought
   }
 
   const fetches = diffIds.map((_, index) => limiter.run(() => fetchLayer(index)))
@@ -166,11 +154,12 @@ async function pullLayers(
   try {
     const layers: Layer[] = []
     for (const [index, fetch] of fetches.entries()) {
-      const fetched = await fetch
+      const brought = await fetch
       // A layer that was the bottom of an image may need adopting here, and may be there already.
       const known = store.layers.find(diffIds[index] as Digest, chains[index] as Digest)
-      layers.push(known ?? ('directory' in fetched ? fetched : await store.layers.adopt(fetched, layers, signal)))
-      report(index, 'Pull complete', { done: true })
+      if (brought.kind !== 'dependent') layers.push(brought.layer)
+      else layers.push(known ?? (await store.layers.adopt(brought.unpacked, layers, signal)))
+      if (brought.kind !== 'present') report(index, 'Pull complete', { done: true })
     }
     return layers
   } catch (error) {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
 import { mapConcurrent } from '../../base/concurrency.ts'
 import { type Digest, digestOf } from '../../base/digest.ts'
 import { TcomposeError } from '../../base/errors.ts'
@@ -21,6 +21,8 @@ import type { EnginePaths } from '../state/paths.ts'
 import type { Layer, Layers, UnpackedLayer } from './types.ts'
 
 const PARALLEL_REMOVALS = 3
+const LARGEST_LAYER = 64 * 2 ** 30
+const KEPT_FREE = 128 << 20
 
 /** What a layer's row holds beyond its columns. */
 interface LayerRecord {
@@ -162,7 +164,8 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       mkdirSync(directory, { mode: 0o755 })
       let result: UnpackResult
       try {
-        const options = { mode: 'layer', skeleton: `${temporary.path}/skeleton` } as const
+        const skeleton = `${temporary.path}/skeleton`
+        const options = { mode: 'layer', skeleton, maxBytes: roomFor(temporary.path) } as const
         result = await unpackTar({ kind: 'directory', path: directory }, '/', tar, options, signal)
       } catch (error) {
         await temporary[Symbol.asyncDispose]()
@@ -338,6 +341,12 @@ async function isIntact(paths: EnginePaths, row: Row): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+/** Upper bound of one unpacked layer: a bomb must not fill the disk to the last block. */
+function roomFor(path: string): number {
+  const { bavail, bsize } = statfsSync(path)
+  return Math.max(1, Math.min(LARGEST_LAYER, bavail * bsize - KEPT_FREE))
 }
 
 function namesIn(directory: string): string[] {
