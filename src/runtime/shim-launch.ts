@@ -18,15 +18,20 @@ interface Started {
 /**
  * Starts a container's shim and waits until it holds mounts, ports and namespaces. If this process dies before
  * `start`, the shim ends by itself.
+ * @param program the shim itself, unless it is another build of it
  * @throws TcomposeError CONFLICT for a port that is taken, FAILED for mounts that cannot be made, CANCELED
  */
-export async function launchShim(request: LaunchRequest, signal?: AbortSignal | undefined): Promise<ShimHandle> {
+export async function launchShim(
+  request: LaunchRequest,
+  signal?: AbortSignal | undefined,
+  program: string = nativePath('tcompose-shim'),
+): Promise<ShimHandle> {
   throwIfAborted(signal)
   writeFileSync(`${request.bundle}/config.json`, JSON.stringify(request.spec), { mode: 0o600 })
   // For whoever clears up after a shim that was killed.
   writeFileSync(`${request.bundle}/id`, request.id, { mode: 0o600 })
   const payload = encodeLaunch(request, 'runc')
-  const child = spawn(nativePath('tcompose-shim'), ['run', request.bundle], {
+  const child = spawn(program, ['run', request.bundle], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     detached: true,
     env: process.env.PATH === undefined ? {} : { PATH: process.env.PATH },

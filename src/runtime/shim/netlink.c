@@ -33,7 +33,7 @@ void attribute(struct message *message, uint16_t type, const void *data, size_t 
   struct nlattr header = {.nla_len = (uint16_t)(NLA_HDRLEN + length), .nla_type = type};
   uint8_t *at = reserve(message, NLA_HDRLEN + length);
   memcpy(at, &header, sizeof header);
-  memcpy(at + NLA_HDRLEN, data, length);
+  if (length > 0) memcpy(at + NLA_HDRLEN, data, length);
 }
 
 void attribute_text(struct message *message, uint16_t type, const char *text) {

@@ -27,6 +27,8 @@ export interface Wish {
   readonly tty?: boolean
   readonly openStdin?: boolean
   readonly interfaces?: readonly ShimInterface[]
+  /** Another build of the shim. */
+  readonly program?: string
   /** Called between READY and START. */
   readonly between?: (bundle: string, shimPid: number) => Promise<void>
 }
@@ -106,7 +108,7 @@ export class Place implements AsyncDisposable {
 
   async run(wish: Wish): Promise<Running> {
     const request = this.prepare(wish)
-    const handle = await launchShim(request)
+    const handle = await launchShim(request, undefined, wish.program)
     try {
       const connection = await connectShim(request.bundle)
       this.#connections.push(connection)
