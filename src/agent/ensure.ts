@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { sleep } from '../base/concurrency.ts'
 import { TcomposeError, throwIfAborted } from '../base/errors.ts'
 import type { EnginePaths } from '../engine/state/paths.ts'
 import { withLock } from '../platform/lock.ts'
-import { AGENT_START_LOCK, agentBuild, agentScript, firstLine, type Greeting, QUIT } from './protocol.ts'
+import { greet, type Running } from './greet.ts'
+import { AGENT_START_LOCK, agentBuild, agentScript, QUIT } from './protocol.ts'
 
 export interface EnsureOptions {
   readonly signal?: AbortSignal | undefined
@@ -21,7 +22,6 @@ export interface AgentHold extends Disposable {
 }
 
 const START_TIMEOUT_MS = 20_000
-const GREETING_TIMEOUT_MS = 10_000
 
 /**
  * Makes sure that the state root has an agent of this build, and that it stays until the hold is given up. Any number of
@@ -42,6 +42,36 @@ export async function ensureAgent(
   })
 }
 
+/**
+ * Starts an agent if containers are there and theirs has been killed; waits for nothing. For every command that opens
+ * the engine: without any container it costs the reading of a directory, else one connection.
+ */
+export async function reviveAgent(paths: EnginePaths, env: NodeJS.ProcessEnv): Promise<void> {
+  if (!hasBundles(paths) || (await isListening(paths))) return
+  await withLock(paths.root, AGENT_START_LOCK, async () => {
+    if (!(await isListening(paths))) spawnAgent(paths, env, defaultCommand())
+  })
+}
+
+function hasBundles(paths: EnginePaths): boolean {
+  try {
+    return readdirSync(paths.bundles).length > 0
+  } catch {
+    return false
+  }
+}
+
+function isListening(paths: EnginePaths): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(paths.agentSocket)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
 async function start(
   paths: EnginePaths,
   env: NodeJS.ProcessEnv,
@@ -56,10 +86,12 @@ async function start(
   const deadline = Date.now() + START_TIMEOUT_MS
   for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 2, 100)) {
     throwIfAborted(options.signal)
+    // Asked before: one that ends because another was quicker leaves that other to be found.
+    const isAlive = isThere(pid)
     const found = await greet(paths)
     if (found?.greeting.build === build) return hold(found)
     found?.socket.destroy()
-    if (Date.now() > deadline || !isThere(pid)) {
+    if (Date.now() > deadline || !isAlive) {
       throw new TcomposeError('UNAVAILABLE', 'the agent does not start', { hint: lastWords(paths) })
     }
     await sleep(pauseMs, options.signal)
@@ -111,32 +143,6 @@ function isThere(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-interface Running {
-  readonly socket: Socket
-  readonly greeting: Greeting
-}
-
-/** Connects to an agent and reads who it is; undefined when there is none, or it is just ending. */
-function greet(paths: EnginePaths): Promise<Running | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(paths.agentSocket)
-    let text = ''
-    const give = (running?: Running): void => {
-      clearTimeout(timer)
-      if (!running) socket.destroy()
-      resolve(running)
-    }
-    const timer = setTimeout(() => give(), GREETING_TIMEOUT_MS)
-    socket.on('error', () => give())
-    socket.on('close', () => give())
-    socket.on('data', (chunk) => {
-      text += chunk.toString()
-      const line = firstLine(text)
-      if (line !== undefined) give({ socket, greeting: JSON.parse(line) as Greeting })
-    })
-  })
 }
 
 function hold({ socket, greeting }: Running): AgentHold {

@@ -62,6 +62,8 @@ export function createSession(globals: Globals, env: NodeJS.ProcessEnv): Session
         const { openEngine } = await import('../engine/open.ts')
         const opened = await openEngine({ env })
         stack.use(opened)
+        const { reviveAgent } = await import('../agent/ensure.ts')
+        await reviveAgent(opened.paths, env)
         return opened
       })()
       return engine

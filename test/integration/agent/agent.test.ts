@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type AgentHold, ensureAgent } from '../../../src/agent/ensure.ts'
+import { type AgentHold, ensureAgent, reviveAgent } from '../../../src/agent/ensure.ts'
 import type { ContainerSpec, EndpointSpec } from '../../../src/engine/containers/spec.ts'
 import type { Container } from '../../../src/engine/containers/types.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
@@ -120,6 +121,32 @@ describe('the process', () => {
     expect((await engine.containers.get(container.id)).state.exitCode).toBe(7)
     await engine.containers.remove(container.id)
   })
+})
+
+function refuses(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath)
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.on('error', () => resolve(true))
+  })
+}
+
+test('a command that finds containers without an agent starts one, and none without need', async () => {
+  const first = await startAgent()
+  const container = await run(spec('sleep 600'))
+  await reviveAgent(workspace.paths, workspace.env)
+  expect(agents()).toHaveLength(1)
+  process.kill(first.pid, 'SIGKILL')
+  // Its threads may hold the socket a moment longer than it lives.
+  await eventually(() => refuses(workspace.paths.agentSocket))
+  await Promise.all([reviveAgent(workspace.paths, workspace.env), reviveAgent(workspace.paths, workspace.env)])
+  await eventually(() => expect(agents()).toHaveLength(1))
+  using second = await startAgent()
+  expect(second.pid).not.toBe(first.pid)
+  await engine.containers.remove(container.id, { force: true })
 })
 
 async function actions(id: string, sinceSequence: number): Promise<string[]> {
