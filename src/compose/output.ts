@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { orderKeys, sortKeys } from './key-order.ts'
 import { descend, type PathTable } from './path-table.ts'
 import { type Draft, isList, isMap, mapOf, mapValues, type Tree, type TreeMap } from './tree.ts'
 import type { Project } from './types.ts'
@@ -33,41 +34,21 @@ function toTree(project: Project, options: FormatOptions): TreeMap {
   for (const [key, value] of Object.entries(project)) if (key.startsWith('x-')) extensions[key] = value as Tree
   const services = mapValues(project.services as unknown as TreeMap, (service, name) => {
     const image = options.images?.get(name)
-    return sortKeys(image === undefined ? service : { ...mapOf(service), image })
+    return image === undefined ? service : { ...mapOf(service), image }
   })
-  const out: Draft = { name: project.name, services }
-  for (const kind of ['networks', 'volumes', 'configs', 'secrets'] as const) {
+  const out: Draft = { services }
+  for (const kind of ['networks', 'volumes', 'secrets', 'configs'] as const) {
     const map = project[kind] as unknown as TreeMap
-    if (Object.keys(map).length > 0) out[kind] = mapValues(map, sortKeys)
+    if (Object.keys(map).length > 0) out[kind] = map
   }
   if (options.format === 'yaml' && Object.keys(project.models).length > 0)
-    out.models = sortKeys(project.models as unknown as Tree)
-  return { ...out, ...extensions }
-}
-
-/** Ports, mounts and file references keep Compose's order, which scripts compare; everything else is sorted by name. */
-const PLACES = [
-  ['name', 'mode', 'host_ip', 'target', 'published', 'protocol', 'app_protocol'],
-  ['type', 'source', 'target', 'read_only', 'consistency', 'bind', 'volume', 'tmpfs', 'image'],
-]
-
-function sortKeys(value: Tree): Tree {
-  if (isList(value)) return value.map(sortKeys)
-  if (!isMap(value)) return value
-  const out: Draft = {}
-  const places = placesOf(value)
-  const byPlace = (a: string, b: string): number => {
-    const difference = places.indexOf(a) - places.indexOf(b)
-    return difference !== 0 ? difference : a < b ? -1 : 1
-  }
-  for (const key of Object.keys(value).sort(byPlace))
-    if (value[key] !== undefined) out[key] = sortKeys(value[key] as Tree)
-  return out
-}
-
-function placesOf(value: TreeMap): readonly string[] {
-  if ('target' in value && 'protocol' in value) return PLACES[0] as readonly string[]
-  return 'target' in value && 'type' in value ? (PLACES[1] as readonly string[]) : []
+    out.models = project.models as unknown as Tree
+  // What was not filled in is printed as a map without a model behind it, by name throughout.
+  if (options.escapeDollars === false) return sortKeys({ name: project.name, ...out, ...extensions })
+  const ordered = orderKeys(out)
+  const head: Draft = { name: project.name }
+  for (const kind of Object.keys(out)) head[kind] = ordered[kind] as Tree
+  return { ...head, ...extensions }
 }
 
 /** What Compose's JSON has though it is empty, and the capitals of its block I/O fields. */

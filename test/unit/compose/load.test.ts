@@ -1,7 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are variables of compose files
 import { expect, test } from 'vitest'
 import { networkHash, serviceHash, volumeHash } from '../../../src/compose/hash.ts'
-import { listHashes, listImages, listProfiles, lockImages, pinImages } from '../../../src/compose/listings.ts'
 import { formatProject } from '../../../src/compose/output.ts'
 import { loadText, projectFolder } from '../../support/compose-project.ts'
 
@@ -39,7 +38,6 @@ test('profiles choose the services; the others are kept as disabled', async () =
   expect(await names({ services: ['b'], noDeps: true })).toEqual(['b'])
   expect(await names({ services: ['b'], keepOthers: true })).toEqual(['a', 'b', 'c'])
   expect(await names({ services: ['d'] })).toEqual(['d'])
-  expect(listProfiles((await loadText(PROFILES)).project)).toEqual(['p', 'q'])
 })
 
 test('a service that is not there is named, with the nearest', async () => {
@@ -153,12 +151,14 @@ test('hashes of networks and volumes change with their definition', async () => 
   expect(volumeHash(project, 'one')).not.toBe(volumeHash(project, 'two'))
 })
 
-test('listings for config', async () => {
-  const { project } = await loadText('services: {a: {image: x}, b: {build: .}}', { projectName: 'p' })
-  expect(listImages(project)).toEqual(['x', 'p-b'])
-  expect(listHashes(project, '*').map((line) => line.split(' ')[0])).toEqual(['a', 'b'])
-  expect(() => listHashes(project, 'c')).toThrow('no such service: c')
-  const resolve = async (reference: string): Promise<string> => `${reference}@sha256:0`
-  expect((await pinImages(project, resolve)).services.a?.image).toBe('x@sha256:0')
-  expect(await lockImages(project, resolve)).toEqual({ services: { a: { image: 'x@sha256:0' } } })
+test('YAML is printed in the order of Compose; without interpolation by name', async () => {
+  const text = 'services: {a: {image: x, ports: ["${PORT:-8080}:80"], build: {dockerfile: D, context: .}}}'
+  const { project } = await loadText(text, { projectName: 'p' })
+  expect(formatProject(project, { format: 'yaml' })).toContain(
+    '\n    ports:\n      - mode: ingress\n        target: 80\n        published: "8080"\n        protocol: tcp\nnetworks:\n  default:\n    name: p_default',
+  )
+  const raw = await loadText(text, { projectName: 'p', noInterpolate: true })
+  expect(formatProject(raw.project, { format: 'yaml', escapeDollars: false })).toMatch(
+    /^name: p\nnetworks:\n {2}default:\n {4}name: p_default\nservices:\n {2}a:\n {4}build:\n {6}context: .*\n {6}dockerfile: D\n {4}image: x\n {4}networks:\n {6}default: null\n {4}ports:\n {6}- \$\{PORT:-8080\}:80$/,
+  )
 })
