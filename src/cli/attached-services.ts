@@ -23,7 +23,8 @@ export function attachedServices(
   )
 }
 
-function withDependencies(project: Project, names: readonly string[], deep: boolean): readonly string[] {
+/** The services and, with `deep`, all that they depend on. */
+export function withDependencies(project: Project, names: readonly string[], deep: boolean): readonly string[] {
   if (!deep) return names
   const found = new Set<string>()
   const visit = (name: string): void => {

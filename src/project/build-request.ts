@@ -82,7 +82,7 @@ export function toBuildRequest(
 }
 
 function serviceContext(project: Project, name: string, other: string): BuildContext {
-  const service = project.services[other]
+  const service = project.services[other] ?? project.disabled_services[other]
   if (!service) throw new TcomposeError('INVALID', `build of service ${name} refers to undefined service ${other}`)
   return { kind: 'image', reference: imageName(project, other, service) }
 }

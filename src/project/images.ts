@@ -164,8 +164,10 @@ export async function buildServices(
   const start = (name: string): Promise<void> => {
     const known = running.get(name)
     if (known !== undefined) return known
-    const service = project.services[name] as Service
-    const before = buildDependencies(service).filter((one) => project.services[one]?.build)
+    // A build may start from the image of a service that is not selected.
+    const find = (one: string): Service | undefined => project.services[one] ?? project.disabled_services[one]
+    const service = find(name) as Service
+    const before = buildDependencies(service).filter((one) => find(one)?.build)
     const work = (async () => {
       // Those which a build starts from are built too, named or not.
       await Promise.all(before.map(start))

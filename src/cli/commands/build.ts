@@ -2,7 +2,9 @@ import { type Command, Option } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
 import { buildServices } from '../../project/images.ts'
 import { imageName } from '../../project/names.ts'
+import { withDependencies } from '../attached-services.ts'
 import { createBuildOutput } from '../build-output.ts'
+import { checkServices } from '../choose.ts'
 import { environmentOf } from '../environment.ts'
 import { collect } from '../options.ts'
 import type { Session } from '../session.ts'
@@ -52,11 +54,15 @@ async function build(session: Session, services: readonly string[], options: Opt
   if (options.memory !== undefined) {
     throw new TcomposeError('UNSUPPORTED', '--memory is not supported: build steps have no limit of their own')
   }
-  const project = await session.project({ services, noDeps: !options.withDependencies })
-  const names = Object.keys(project.services).filter(
-    (name) =>
-      project.services[name]?.build && (options.withDependencies || services.length === 0 || services.includes(name)),
-  )
+  const project = await session.project({ services, keepOthers: true })
+  checkServices(services, project, [])
+  const wanted =
+    services.length === 0
+      ? Object.keys(project.services)
+      : options.withDependencies
+        ? withDependencies(project, services, true)
+        : services
+  const names = wanted.filter((name) => project.services[name]?.build)
   for (const name of services) {
     if (!project.services[name]?.build && !options.withDependencies)
       session.warn(`service ${name} has nothing to build`)
