@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { writeFileAtomic } from '../platform/files.ts'
 import { bootId } from '../platform/process.ts'
 import { spreadDirectories } from '../runtime/fs-worker.ts'
-import type { Builder } from './build/types.ts'
 import { createContainers } from './containers/containers.ts'
 import type { Engine } from './engine.ts'
 import { createEvents } from './events/create-events.ts'
@@ -56,7 +55,7 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
     images: deferred(images),
     networks: deferred(networks),
     volumes: deferred(volumes),
-    builder: deferred<Builder>(async () => {
+    builder: deferred(async () => {
       const { createBuilder } = await import('./build/builder.ts')
       return createBuilder({ db, paths, images: await images(), networks: await networks(), env: options.env })
     }),

@@ -1,11 +1,23 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { sleep } from '../../base/concurrency.ts'
-import { TcomposeError } from '../../base/errors.ts'
+import { errnoOf, TcomposeError } from '../../base/errors.ts'
 
 const WAIT_MS = 10_000
 
-/** Stops or lets go on every process in the cgroup of `pid`, and waits until the kernel says so. v1, hybrid and v2. */
+/**
+ * Stops or lets go on every process in the cgroup of `pid`, and waits until the kernel says so. v1, hybrid and v2.
+ * To let go on what has ended meanwhile is no error.
+ */
 export async function setFrozen(pid: number, frozen: boolean): Promise<void> {
+  try {
+    await setState(pid, frozen)
+  } catch (error) {
+    const code = errnoOf(error)
+    if (frozen || (code !== 'ENOENT' && code !== 'ENODEV' && code !== 'ESRCH')) throw error
+  }
+}
+
+async function setState(pid: number, frozen: boolean): Promise<void> {
   const { file, value, isDone } = freezerOf(pid, frozen)
   const deadline = Date.now() + WAIT_MS
   writeFileSync(file, value)

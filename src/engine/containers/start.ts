@@ -92,11 +92,9 @@ async function run(context: ContainerContext, stored: StoredContainer, options: 
         })
       : []
     await connectWaiting(id, bundle)
+    const startedAt = nowNano()
     const { pid, pidStart } = await handle.start(interfaces, signal)
-    context.store.setState(
-      id,
-      running(starting, { pid, pidStart, startedAt: nowNano(), again: options.again ?? false }, stored),
-    )
+    context.store.setState(id, running(starting, { pid, pidStart, startedAt, again: options.again ?? false }, stored))
   } catch (error) {
     await handle.abort()
     throw error

@@ -65,13 +65,7 @@ async function thaw(context: ContainerContext, id: string): Promise<void> {
   await using _lock = await lockContainer(context, id)
   const current = context.store.byId(id)
   if (current?.state.status !== 'paused') return
-  try {
-    await setFrozen(current.state.pid, false)
-  } catch (error) {
-    // The signal may have ended it already, and its cgroup with it.
-    if (observe(current.state, bundleOf(context, id), context.boot).news === 'none') throw error
-    return
-  }
+  await setFrozen(current.state.pid, false)
   context.store.setState(id, { ...current.state, status: 'running' })
 }
 
