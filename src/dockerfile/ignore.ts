@@ -56,7 +56,7 @@ export function createIgnoreMatcher(patterns: readonly string[]): IgnoreMatcher 
     mayInclude(path) {
       return exceptions.some((rule) => {
         const wanted = rule.source.split('/')
-        const have = path.split('/')
+        const have = path === '.' ? [] : path.split('/')
         for (const [index, part] of have.entries()) {
           const pattern = wanted[index]
           if (pattern === undefined) return false
@@ -200,4 +200,9 @@ export function cleanPath(path: string): string {
   }
   const joined = parts.join('/')
   return rooted ? `/${joined}` : joined || '.'
+}
+
+/** A COPY source as a path of the context: nothing in front, `.` for the context itself. */
+export function contextName(source: string): string {
+  return cleanPath(`/${source}`).slice(1) || '.'
 }
