@@ -1,5 +1,5 @@
 import { TcomposeError } from '../base/errors.ts'
-import { CASTS, castTo } from './casts.ts'
+import { CASTS, type CastKind, castTo } from './casts.ts'
 import { descend, type PathTable } from './path-table.ts'
 import { parseTemplate, type Reference, substitute, TemplateError, type TemplateScope } from './template.ts'
 import { type Draft, formatPath, isList, isMap, type Path, type Tree, type TreeMap } from './tree.ts'
@@ -21,25 +21,39 @@ export function interpolate(
   options: InterpolateOptions,
 ): { readonly tree: TreeMap; readonly errors: readonly TcomposeError[] } {
   const errors: { readonly path: string; readonly error: TcomposeError }[] = []
-  const visit = (value: Tree, path: Path, table: PathTable<'int' | 'float' | 'bool'> | undefined): Tree => {
+  // One path for the whole walk: most files are right, and then nobody needs a copy of it.
+  const path: (string | number)[] = []
+  const below = (value: Tree, step: string | number, table: PathTable<CastKind> | undefined): Tree => {
+    if (typeof value !== 'string' && !isMap(value) && !isList(value)) return value
+    path.push(step)
+    const now = visit(value, descend(table, step))
+    path.pop()
+    return now
+  }
+  const visit = (value: Tree, table: PathTable<CastKind> | undefined): Tree => {
     if (typeof value === 'string') {
       try {
         const text = substitute(value, options.scope)
         return table?.value === undefined ? text : castTo(table.value, text, path, options)
       } catch (error) {
-        errors.push({ path: formatPath(path), error: asError(error, path, options) })
+        errors.push({ path: formatPath(path), error: asError(error, [...path], options) })
         return value
       }
     }
-    if (isList(value)) return value.map((one, index) => visit(one, [...path, index], descend(table, index)))
-    if (isMap(value)) {
-      const out: Draft = {}
-      for (const key of Object.keys(value)) out[key] = visit(value[key] as Tree, [...path, key], descend(table, key))
-      return out
+    if (isList(value)) return value.map((one, index) => below(one, index, table))
+    if (!isMap(value)) return value
+    let out: Draft | undefined
+    for (const key of Object.keys(value)) {
+      const before = value[key] as Tree
+      const after = below(before, key, table)
+      if (after !== before) {
+        out ??= { ...value }
+        out[key] = after
+      }
     }
-    return value
+    return out ?? value
   }
-  const result = visit(tree, [], CASTS) as TreeMap
+  const result = visit(tree, CASTS) as TreeMap
   errors.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
   return { tree: result, errors: errors.map((one) => one.error) }
 }

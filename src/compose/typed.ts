@@ -128,36 +128,36 @@ export function applyTypes(
     }
     return value
   }
-  const visit = (
-    value: Tree,
-    path: Path,
-    kinds: PathTable<Kind> | undefined,
-    casts: PathTable<CastKind> | undefined,
-  ): Tree => {
+  // One path for the whole walk: most files are right, and then nobody needs a copy of it.
+  const path: (string | number)[] = []
+  const visit = (value: Tree, kinds: PathTable<Kind> | undefined, casts: PathTable<CastKind> | undefined): Tree => {
     if (kinds?.value || casts?.value) {
       const now = convert(value, path, kinds?.value, casts?.value)
       if (now !== value || !isMap(now)) return now
     }
-    if (isMap(value)) {
-      let out: Draft | undefined
-      for (const key of Object.keys(value)) {
-        const nextKinds = descend(kinds, key)
-        const nextCasts = descend(casts, key)
-        if (!nextKinds && !nextCasts) continue
-        const before = value[key] as Tree
-        const after = visit(before, [...path, key], nextKinds, nextCasts)
-        if (after !== before) {
-          out ??= { ...value }
-          out[key] = after
-        }
-      }
-      return out ?? value
+    const below = (one: Tree, step: string | number): Tree => {
+      const nextKinds = descend(kinds, step)
+      const nextCasts = descend(casts, step)
+      if (!nextKinds && !nextCasts) return one
+      path.push(step)
+      const now = visit(one, nextKinds, nextCasts)
+      path.pop()
+      return now
     }
-    if (isList(value))
-      return value.map((one, index) => visit(one, [...path, index], descend(kinds, index), descend(casts, index)))
-    return value
+    if (isList(value)) return value.map(below)
+    if (!isMap(value)) return value
+    let out: Draft | undefined
+    for (const key of Object.keys(value)) {
+      const before = value[key] as Tree
+      const after = below(before, key)
+      if (after !== before) {
+        out ??= { ...value }
+        out[key] = after
+      }
+    }
+    return out ?? value
   }
-  return { tree: visit(tree, [], KINDS, CASTS) as TreeMap, errors }
+  return { tree: visit(tree, KINDS, CASTS) as TreeMap, errors }
 }
 
 function bytes(value: Tree): Tree {
