@@ -6,7 +6,7 @@ tcompose=$PWD/dist/tcompose
 file=examples/demo/compose.yaml
 port=${DEMO_PORT:-8080}
 
-"$tcompose" doctor --quiet || {
+"$tcompose" doctor >/dev/null || {
   echo 'The host is not ready: `dist/tcompose doctor` says what is missing and how to mend it.' >&2
   exit 1
 }
