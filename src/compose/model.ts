@@ -49,6 +49,11 @@ export interface Loader {
   contentEnvironment(): Readonly<Record<string, string>>
 }
 
+interface ExtendedFile {
+  readonly tree: TreeMap
+  readonly resets: readonly Path[]
+}
+
 export interface LoaderOptions {
   readonly options: LoadOptions
   readonly sources: Sources
@@ -61,7 +66,8 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
   const home = discovery.environment.HOME
   const raw: Tree[] = []
   const content: Record<string, string> = {}
-  const extended = new Map<string, { readonly tree: TreeMap; readonly resets: readonly Path[] }>()
+  /** By environment, since that is filled in; a file that many services extend is read once. */
+  const extended = new Map<Lookup, Map<string, ExtendedFile>>()
   let filesRead = 0
 
   const read = (file: string): readonly YamlDocument[] => {
@@ -109,9 +115,10 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
     )
 
   /** A file that is extended: whole, in canonical form, otherwise as it is. */
-  const readExtended = (file: string, get: Lookup): { readonly tree: TreeMap; readonly resets: readonly Path[] } => {
-    const key = `${file}\0${get === rootGet ? '' : String(extended.size)}`
-    const known = extended.get(key)
+  const readExtended = (file: string, get: Lookup): ExtendedFile => {
+    const cache = extended.get(get) ?? new Map<string, ExtendedFile>()
+    extended.set(get, cache)
+    const known = cache.get(file)
     if (known) return known
     let tree: TreeMap = {}
     const resets: Path[] = []
@@ -121,10 +128,9 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
       resets.push(...document.resets)
     }
     const result = { tree: toCanonical(tree, file), resets }
-    extended.set(key, result)
+    cache.set(file, result)
     return result
   }
-  let rootGet: Lookup | undefined
 
   const include = (entry: IncludeEntry, relative: string, parent: ModelScope): TreeMap => {
     const get = includedEnvironment(entry, parent.get, warn)
@@ -141,7 +147,6 @@ export function createLoader({ options, sources, warn, stdin, discovery }: Loade
   }
 
   const loadModel = (files: readonly SourceFile[], scope: ModelScope): TreeMap => {
-    if (!scope.isIncluded) rootGet = scope.get
     let model: TreeMap = {}
     for (const { file, documents } of files) {
       const trail = scope.trail.includes(file) ? scope.trail : [...scope.trail, file]
