@@ -145,7 +145,7 @@ function sysctlsOf(input: OciSpecInput): Record<string, string> {
       throw new TcomposeError('INVALID', `sysctl '${key}' not allowed in host network namespace`)
     }
     // The shim sets those of a namespace it made itself: runc takes the namespace it starts in for the host's.
-    if (key.startsWith('net.') && network.kind !== 'new') continue
+    if (key.startsWith('net.') && network.kind === 'own') continue
     result[key] = value
   }
   return result

@@ -92,7 +92,8 @@ async function recordEnd(context: ContainerContext, id: string): Promise<void> {
 }
 
 export interface StreamHooks {
-  readonly close: () => void
+  /** Lets go of a connection that is not the process's own. */
+  readonly close?: () => void
   /** Done before `exit` settles. */
   readonly ended?: (exit: ShimExit) => Promise<void>
 }
@@ -101,7 +102,7 @@ export interface StreamHooks {
 export function streamsOf(child: ShimProcess, hooks: StreamHooks): ProcessStreams {
   const exit = child.exit.then(async (ended) => {
     await hooks.ended?.(ended)
-    hooks.close()
+    hooks.close?.()
     return statusOf(ended)
   })
   exit.catch(() => {})
@@ -114,7 +115,7 @@ export function streamsOf(child: ShimProcess, hooks: StreamHooks): ProcessStream
     signal: (signal) => child.signal(signal),
     detach() {
       child.detach()
-      hooks.close()
+      hooks.close?.()
     },
   }
 }

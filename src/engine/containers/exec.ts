@@ -4,7 +4,7 @@ import { chooseCapabilities } from '../../runtime/capabilities.ts'
 import { capabilitiesFor } from '../../runtime/oci-spec.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
 import type { OciProcess } from '../../runtime/oci-spec-types.ts'
-import { connectShim } from '../../runtime/shim-client.ts'
+import { execInShim } from '../../runtime/shim-client.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import { accountFiles } from './accounts.ts'
 import { streamsOf } from './attach.ts'
@@ -34,19 +34,11 @@ export async function execInContainer(
   const command = spec.command.join(' ')
   const execId = randomId()
   await emitContainer(context, stored, `exec_create: ${command}`, { execID: execId })
-  const connection = await connectShim(bundleOf(context, stored.id))
-  try {
-    const child = await connection.exec({ process, stdin: spec.stdin ?? false })
-    await emitContainer(context, stored, `exec_start: ${command}`, { execID: execId })
-    return streamsOf(child, {
-      close: () => connection.close(),
-      ended: ({ exitCode }) =>
-        emitContainer(context, stored, 'exec_die', { execID: execId, exitCode: String(exitCode) }),
-    })
-  } catch (error) {
-    connection.close()
-    throw error
-  }
+  const child = await execInShim(bundleOf(context, stored.id), { process, stdin: spec.stdin ?? false })
+  await emitContainer(context, stored, `exec_start: ${command}`, { execID: execId })
+  return streamsOf(child, {
+    ended: ({ exitCode }) => emitContainer(context, stored, 'exec_die', { execID: execId, exitCode: String(exitCode) }),
+  })
 }
 
 async function execProcess(context: ContainerContext, stored: StoredContainer, spec: ExecSpec): Promise<OciProcess> {
