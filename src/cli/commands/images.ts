@@ -47,9 +47,8 @@ export function configure(command: Command, session: Session): void {
 }
 
 function view(container: Container, image: Image | undefined) {
-  const name = image?.tags.includes(container.spec.image)
-    ? container.spec.image
-    : (image?.tags[0] ?? container.spec.image)
+  const own = container.spec.image
+  const name = image?.tags.find((one) => one === own || one === `${own}:latest`) ?? image?.tags[0] ?? own
   const { repository, tag } = splitTag(name)
   return {
     ID: container.imageId,

@@ -6,6 +6,7 @@ import { familiarReference, parseReference, withDefaultTag } from '../../base/re
 import { type FsTarget, packTree, unpackTar } from '../../runtime/fs-worker.ts'
 import type { ImageConfig } from '../images/types.ts'
 import type { BuildRun } from './build-run.ts'
+import { lowersOf } from './layer-writer.ts'
 import { isoOf } from './stage.ts'
 import type { StageState } from './stage-state.ts'
 import type { BuildOutput } from './types.ts'
@@ -77,7 +78,7 @@ async function writeFiles(
   state: StageState,
   output: { readonly kind: 'local' | 'oci' | 'docker' | 'tar'; readonly path: string },
 ): Promise<void> {
-  const lowers = state.layers.map((layer) => layer.directory).toReversed()
+  const lowers = lowersOf(state.layers)
   const source: FsTarget =
     lowers.length === 0
       ? { kind: 'directory', path: (await run.layers.empty()).directory }
