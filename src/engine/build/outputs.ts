@@ -6,6 +6,7 @@ import { familiarReference, parseReference, withDefaultTag } from '../../base/re
 import { type FsTarget, packTree, unpackTar } from '../../runtime/fs-worker.ts'
 import type { ImageConfig } from '../images/types.ts'
 import type { BuildRun } from './build-run.ts'
+import { keepTimes } from './keep-times.ts'
 import { lowersOf } from './layer-writer.ts'
 import { isoOf } from './stage.ts'
 import type { StageState } from './stage-state.ts'
@@ -50,7 +51,8 @@ async function exportImage(run: BuildRun, config: ImageConfig, tags: readonly st
   const id = 'exporting'
   const name = 'exporting to image'
   run.onEvent({ kind: 'step', id, name, state: 'started' })
-  const image = await run.images.put(config, { references: tags })
+  const before = tags[0] === undefined ? undefined : await run.images.find(tags[0])
+  const image = await run.images.put(keepTimes(before?.config, config), { references: tags })
   for (const tag of tags) {
     const shown = familiarReference(withDefaultTag(parseReference(tag)))
     run.onEvent({ kind: 'log', id, stream: 'stdout', text: `naming to ${shown}\n` })
