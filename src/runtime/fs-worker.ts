@@ -201,8 +201,13 @@ export function assembleTar(source: string | FsTarget, skeleton: string, signal?
 }
 
 /** As `assembleTar`, only its digest. */
-export async function digestAssembled(directory: string, skeleton: string, signal?: AbortSignal): Promise<PackDigest> {
-  const args = ['--root', directory, 'assemble', '--skeleton', skeleton, '--digest-only']
+export async function digestAssembled(
+  source: string | FsTarget,
+  skeleton: string,
+  signal?: AbortSignal,
+): Promise<PackDigest> {
+  const target = typeof source === 'string' ? ({ kind: 'directory', path: source } as const) : source
+  const args = [...targetArgs(target), 'assemble', '--skeleton', skeleton, '--digest-only']
   return summary(JSON.parse(await textOut(args, signal)) as RawSummary)
 }
 

@@ -264,6 +264,20 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
     },
   }
 
+  /** The layers below one in an image that has it, bottom first. */
+  function belowOf(row: Row): readonly Layer[] {
+    const place = db.one('SELECT image_id, position FROM image_layers WHERE layer_key = ?', String(row.key))
+    if (!place) return []
+    return db
+      .all(
+        `SELECT layers.* FROM image_layers JOIN layers ON key = layer_key
+         WHERE image_id = ? AND position < ? ORDER BY position`,
+        String(place.image_id),
+        Number(place.position),
+      )
+      .map((each) => layerOf(paths, each))
+  }
+
   /** Layers whose content a loss of power may have taken are compared with their digest; the broken ones go. */
   async function verifyAfterCrash(): Promise<void> {
     const boot = bootId()
@@ -274,7 +288,7 @@ export function createLayers({ db, paths }: { readonly db: Database; readonly pa
       const row = db.one('SELECT * FROM layers WHERE directory = ?', id)
       if (!row) continue
       const marker = `${paths.layers}/${name}`
-      if (readFileSync(marker, 'utf8') !== boot && !(await isIntact(paths, row))) {
+      if (readFileSync(marker, 'utf8') !== boot && !(await isIntact(paths, row, belowOf(row)))) {
         db.transaction(() => {
           db.run(
             'DELETE FROM image_refs WHERE image_id IN (SELECT image_id FROM image_layers WHERE layer_key = ?)',
@@ -330,12 +344,12 @@ function sourceOf(layer: Layer, parents: readonly Layer[]): string | { kind: 'ov
   return { kind: 'overlay', lowers: [layer, ...parents.toReversed()].map((each) => each.directory) }
 }
 
-async function isIntact(paths: EnginePaths, row: Row): Promise<boolean> {
+async function isIntact(paths: EnginePaths, row: Row, below: readonly Layer[]): Promise<boolean> {
   const layer = layerOf(paths, row)
   const skeleton = `${layer.directory}.tar`
   try {
     const found = existsSync(skeleton)
-      ? await digestAssembled(layer.directory, skeleton)
+      ? await digestAssembled(sourceOf(layer, below), skeleton)
       : await digestTree({ kind: 'directory', path: layer.directory }, '/', { mode: 'layer' })
     return found.digest === layer.diffId
   } catch {

@@ -135,9 +135,9 @@ async function askHelper(helper: string, key: string, env: NodeJS.ProcessEnv): P
   let answer: string
   try {
     answer = await runHelper(helper, 'get', key, env)
-  } catch (error) {
-    // "Not found" is said by a failure; a helper that is missing is said to nobody by Docker's own client either.
-    if (error instanceof TcomposeError && error.code === 'UNAVAILABLE') throw error
+  } catch {
+    // "Not found" is said by a failure. A helper that came with a Docker which is gone must not keep anybody from
+    // pulling what is public; what is not will be refused with the advice to log in.
     return undefined
   }
   const { Username, Secret } = JSON.parse(answer) as { Username?: string; Secret?: string }

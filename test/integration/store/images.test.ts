@@ -150,6 +150,10 @@ describe('layers that need those below them', () => {
     await using second = openStore()
     await second.images.load(streamOf(again), silent)
     expect((await second.images.get('a:1')).id).toBe(image.id)
+    // And it is recognised as whole after a boot.
+    for (const lower of lowers) writeFileSync(`${lower}.new`, 'another-boot')
+    await store.layers.reconcile()
+    expect(await store.images.list()).toHaveLength(1)
   })
 })
 
