@@ -11,8 +11,8 @@ export interface CopySource {
   readonly found: SourcePath
   /** As named, for its name at the destination. */
   readonly path: string
-  /** With --parents: the directories that go with it. */
-  readonly parents: readonly string[]
+  /** With --parents: the directories that go with it, where they are and what they are called at the destination. */
+  readonly parents: readonly { readonly path: string; readonly name: string }[]
   readonly keep: (name: string) => boolean
 }
 
@@ -34,8 +34,13 @@ export async function resolveSources(tree: SourceTree, request: CopyRequest): Pr
     for (const path of paths) {
       const at = await tree.stat(path)
       if (!at) continue
-      const relative = pivot === '' ? path : path.slice(pivot.length + 1)
-      const parents = request.parents ? parentsOf(relative, at.kind === 'directory') : []
+      // A pattern before the pivot stands for as many directories as it has components.
+      const depth = pivot === '' ? 0 : pivot.split('/').length
+      const components = path.split('/')
+      const before = components.slice(0, depth)
+      const relative = components.slice(depth).join('/')
+      const names = request.parents ? parentsOf(relative, at.kind === 'directory') : []
+      const parents = names.map((name) => ({ name, path: [...before, name].join('/') }))
       found.push({ tree, found: at, path: relative, parents, keep })
     }
   }

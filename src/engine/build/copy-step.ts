@@ -36,6 +36,8 @@ export interface CopyPlan {
   readonly now: number
 }
 
+const MAX_LINKS = 40
+
 interface Place {
   /** Deepest directory that is there, links followed. */
   readonly base: string
@@ -77,7 +79,12 @@ async function put(
   }
 }
 
-async function locate(target: FsTarget, path: string, signal: AbortSignal | undefined): Promise<Place> {
+async function locate(
+  target: FsTarget,
+  path: string,
+  signal: AbortSignal | undefined,
+  links = MAX_LINKS,
+): Promise<Place> {
   const parts = posix
     .normalize(path)
     .split('/')
@@ -85,7 +92,14 @@ async function locate(target: FsTarget, path: string, signal: AbortSignal | unde
   for (let count = parts.length; count >= 0; count--) {
     const at = `/${parts.slice(0, count).join('/')}`
     const stat = await statOptional(target, at, signal)
-    if (!stat) continue
+    if (!stat) {
+      const dangling = links > 0 ? await statOptional(target, at, signal, false) : undefined
+      if (!dangling?.link) continue
+      // A link to what is not there yet: that is what is made.
+      const rest = parts.slice(count).join('/')
+      const slash = path.endsWith('/') ? '/' : ''
+      return await locate(target, posix.join(dangling.linkTarget, rest) + slash, signal, links - 1)
+    }
     const missing = parts.slice(count)
     if ((stat.mode & 0o170000) === 0o040000) {
       return { base: stat.resolved, missing, kind: missing.length === 0 ? 'directory' : 'missing' }
@@ -96,9 +110,9 @@ async function locate(target: FsTarget, path: string, signal: AbortSignal | unde
   return { base: '/', missing: parts, kind: 'missing' }
 }
 
-async function statOptional(target: FsTarget, path: string, signal: AbortSignal | undefined) {
+async function statOptional(target: FsTarget, path: string, signal: AbortSignal | undefined, follow = true) {
   try {
-    return await statPath(target, path, { follow: true, signal })
+    return await statPath(target, path, { follow, signal })
   } catch (error) {
     if (isTcomposeError(error, 'NOT_FOUND')) return undefined
     throw error
@@ -167,8 +181,8 @@ async function* entriesOf(
   // With --parents the directories around the source come with their own attributes.
   let within = source.path.split('/').slice(0, -1).join('/')
   if (source.parents.length > 0) {
-    for (const parent of source.parents) {
-      const at = await source.tree.stat(rootedPath(source, parent))
+    for (const { name: parent, path } of source.parents) {
+      const at = await source.tree.stat(path)
       if (!at) continue
       for await (const entry of source.tree.entries(at.path, (name) => name === '')) {
         if (entry.header.name === '')
@@ -185,13 +199,6 @@ async function* entriesOf(
     const link = header.kind === 'hardlink' ? joined(prefix, header.link) : header.link
     yield { header: adjust({ ...header, name, link }), body }
   }
-}
-
-/** A parent's path in the tree: what stands before the pivot is not part of `source.path`. */
-function rootedPath(source: CopySource, parent: string): string {
-  const full = source.found.path
-  const tail = source.path
-  return full.endsWith(tail) ? full.slice(0, full.length - tail.length) + parent : parent
 }
 
 function joined(prefix: string, name: string): string {

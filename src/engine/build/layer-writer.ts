@@ -4,6 +4,14 @@ import { makeTemporary } from '../content/temporary.ts'
 import type { Layer, Layers } from '../layers/types.ts'
 import type { EnginePaths } from '../state/paths.ts'
 
+/**
+ * The directories of layers (bottom first) as overlay lowers (top first). Steps with the same result share a layer,
+ * which an overlay takes only once: what a layer gives at its topmost place covers what it gives below.
+ */
+export function lowersOf(layers: readonly Layer[]): readonly string[] {
+  return [...new Set(layers.map((layer) => layer.directory).toReversed())]
+}
+
 /** Where a step writes. */
 export interface Workspace {
   /** Private directory of the step, on the file system of the layers; goes away with it. */
@@ -28,7 +36,7 @@ export async function captureLayer(
   const work = `${temporary.path}/work`
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o700 })
-  const lowers = below.map((layer) => layer.directory).toReversed()
+  const lowers = lowersOf(below)
   chmodSync(upper, 0o755)
   if (lowers[0] !== undefined) {
     // The topmost directory is the root that is seen: it must not change by the mere fact of a step.

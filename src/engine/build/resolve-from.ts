@@ -1,6 +1,7 @@
 import { TcomposeError } from '../../base/errors.ts'
 import type { BuildRun } from './build-run.ts'
 import { createLayerTree } from './layer-tree.ts'
+import { lowersOf } from './layer-writer.ts'
 import type { SourceTree } from './source-tree.ts'
 
 export interface FromSource {
@@ -21,15 +22,24 @@ export async function resolveFrom(run: BuildRun, from: string, stageIndex: numbe
       'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',
     )
   }
-  const index = run.findStage(from, stageIndex) ?? stageNumber(run, from, stageIndex)
+  const index = run.findStage(from, stageIndex) ?? stageNumber(from, stageIndex)
   if (index !== undefined) {
     const { layers } = await run.stage(index)
-    return ofLayers(layers.map((layer) => layer.directory).toReversed(), `stage ${from}`, run)
+    return ofLayers(lowersOf(layers), `stage ${from}`, run)
+  }
+  const later = run.findStage(from, run.file.stages.length)
+  if (later !== undefined && !Object.keys(run.request.contexts ?? {}).includes(from)) {
+    const here = run.file.stages[stageIndex]
+    const current = here ? run.stageName(here, stageIndex) : ''
+    throw new TcomposeError(
+      'INVALID',
+      `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(current)}`,
+    )
   }
   if (from.toLowerCase() === 'scratch' && !(run.request.contexts ?? {})[from]) return await ofLayers([], from, run)
   const found = await run.external(from)
   if (found.kind === 'directory') return { tree: found.tree, lowers: undefined }
-  return ofLayers(found.layers.map((layer) => layer.directory).toReversed(), `image ${from}`, run)
+  return ofLayers(lowersOf(found.layers), `image ${from}`, run)
 }
 
 async function ofLayers(lowers: readonly string[], description: string, run: BuildRun): Promise<FromSource> {
@@ -37,7 +47,7 @@ async function ofLayers(lowers: readonly string[], description: string, run: Bui
   return { tree: createLayerTree({ lowers: some, description, signal: run.signal }), lowers: some }
 }
 
-function stageNumber(run: BuildRun, from: string, before: number): number | undefined {
+function stageNumber(from: string, before: number): number | undefined {
   if (!/^\d+$/.test(from)) return undefined
   const index = Number(from)
   if (index < before) return index

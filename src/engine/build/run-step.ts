@@ -104,7 +104,7 @@ async function runInShim(
     bundle,
     spec,
     runcRoot: deps.paths.runcRoot,
-    overlay: { lowers: await lowersOf(workspace), upper: workspace.upper, work: workspace.work },
+    overlay: { lowers: await lowersFor(workspace), upper: workspace.upper, work: workspace.work },
     netns: request.network.kind === 'host' ? { kind: 'host' } : { kind: 'own' },
     sysctls: request.network.kind === 'host' ? {} : networkSysctls(),
     tty: false,
@@ -147,7 +147,7 @@ async function runInShim(
 }
 
 /** An overlay needs a lower; a stage without layers has an empty one. */
-async function lowersOf(workspace: Workspace): Promise<readonly string[]> {
+async function lowersFor(workspace: Workspace): Promise<readonly string[]> {
   if (workspace.lowers.length > 0) return workspace.lowers
   const empty = `${workspace.directory}/empty`
   mkdirSync(empty, { recursive: true, mode: 0o755 })

@@ -11,7 +11,7 @@ import type { BuildRun } from './build-run.ts'
 import { parseChmod } from './chmod.ts'
 import { type CopySource, resolveSources } from './copy-sources.ts'
 import { type CopyItem, performCopy } from './copy-step.ts'
-import { captureLayer } from './layer-writer.ts'
+import { captureLayer, lowersOf } from './layer-writer.ts'
 import { fetchGit, isGitUrl } from './remote-git.ts'
 import { fetchUrl, isHttpUrl } from './remote-url.ts'
 import { resolveFrom } from './resolve-from.ts'
@@ -73,6 +73,8 @@ export async function copyStep(
     throw new TcomposeError('INVALID', "checksum can't be specified for non-HTTP(S) & non-Git sources")
   }
   keyed.push(...inlineItems(state, instruction, run.epoch ?? Math.floor(run.startedAt.getTime() / 1000)))
+  // Patterns that match nothing leave an empty directory.
+  if (keyed.length === 0) keyed.push({ item: { kind: 'directories' }, key: 'nothing' })
   const below = instruction.link ? [] : state.layers
   const key = stepKey([
     'copy',
@@ -124,7 +126,7 @@ function destinationOf(state: StageState, text: string): string {
 
 /** @throws TcomposeError INVALID for a name nobody bears */
 function ownerOf(state: StageState, text: string): { readonly uid: number; readonly gid: number } {
-  const lowers = state.layers.map((layer) => layer.directory).toReversed()
+  const lowers = lowersOf(state.layers)
   const files = { passwd: readRootFile(lowers, '/etc/passwd'), group: readRootFile(lowers, '/etc/group') }
   const { uid, gid } = resolveUser(text, [], files)
   // A number alone stands for the group too, even where the image gives that user another.
@@ -151,7 +153,10 @@ async function localItem(
   const key =
     source.found.kind === 'directory' && source.parents.length === 0 ? ['dir', ...base.slice(1)] : [name, ...base]
   const parentKeys = await Promise.all(
-    source.parents.map(async (parent) => source.tree.digest(parent, (below) => below === '')),
+    source.parents.map(async ({ path, name: shown }) => [
+      shown,
+      await source.tree.digest(path, (below) => below === ''),
+    ]),
   )
   return { item: { kind: 'source', source }, key: [...key, parentKeys] }
 }

@@ -5,7 +5,7 @@ import { readRootFile } from '../../runtime/root-reader.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import type { BuildRun } from './build-run.ts'
 import { performCopy } from './copy-step.ts'
-import { captureLayer } from './layer-writer.ts'
+import { captureLayer, lowersOf } from './layer-writer.ts'
 import type { StepPlace, StepResult } from './stage.ts'
 import { expander, type StageState, workingDirectory } from './stage-state.ts'
 import { stepKey } from './step-cache.ts'
@@ -55,7 +55,7 @@ export async function workdirStep(
 }
 
 function ownerOf(state: StageState): { readonly uid: number; readonly gid: number } {
-  const lowers = state.layers.map((layer) => layer.directory).toReversed()
+  const lowers = lowersOf(state.layers)
   try {
     const { uid, gid } = resolveUser(state.config.User ?? '', [], {
       passwd: readRootFile(lowers, '/etc/passwd'),

@@ -127,7 +127,8 @@ export function createImages(deps: ImagesDeps): Images {
       setTimeout(() => operation[Symbol.dispose](), ROOT_LEASE_MS).unref()
       const stack = store.layersOf(id)
       const bottom = stack.length > 0 ? stack : [await layers.empty()]
-      return { imageId: id, lowers: bottom.map((layer) => layer.directory).toReversed() }
+      // An image may have a layer twice; an overlay takes it once, where it is topmost.
+      return { imageId: id, lowers: [...new Set(bottom.map((layer) => layer.directory).toReversed())] }
     },
 
     history: async (ref) => imageHistory(records.get(ref), store.layersOf(records.get(ref).id)),
