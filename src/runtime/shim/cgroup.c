@@ -22,6 +22,7 @@
 
 static struct list directories; /* of v1 */
 static char *unified;           /* of v2 */
+static char *unified_mount;
 static char *memory;
 static struct source oom_source = {.fd = -1};
 static struct timer oom_timer;
@@ -59,8 +60,11 @@ void cgroups_find(void) {
       free(directory);
       continue;
     }
-    if (v2) unified = directory;
-    else list_add(&directories, directory);
+    if (v2) {
+      unified = directory;
+      unified_mount = copy(point);
+    }
+    if (v1) list_add(&directories, directory);
     if (v1 && has_option(options, "memory")) memory = directory;
   }
   if (mounts) fclose(mounts);
@@ -77,6 +81,22 @@ static bool write_into(const char *directory, const char *file, const char *text
   return done;
 }
 
+/* Where an init inside has moved its processes to groups below, the container's own takes none: then where its first is. */
+static bool join_first(void) {
+  char path[32], text[4096];
+  snprintf(path, sizeof path, "/proc/%d/cgroup", shim.container.pid);
+  if (!read_file(AT_FDCWD, path, text, sizeof text)) return false;
+  char *own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+  if (!own) return false;
+  own = strchr(own, '/');
+  if (!own) return false;
+  own[strcspn(own, "\n")] = 0;
+  char *directory = format("%s%s", unified_mount, own);
+  bool done = write_into(directory, "cgroup.procs", "0");
+  free(directory);
+  return done;
+}
+
 /*
  * By `tasks`: a thread that moves itself need not stop the world, which by `cgroup.procs` costs a grace period for each
  * hierarchy. In v2 that way is closed, but there is only one of it.
@@ -85,7 +105,7 @@ bool cgroups_join(void) {
   for (size_t i = 0; i < directories.length; i++) {
     if (!write_into(directories.items[i], "tasks", "0")) return false;
   }
-  return !unified || write_into(unified, "cgroup.procs", "0");
+  return !unified || write_into(unified, "cgroup.procs", "0") || join_first();
 }
 
 /* ---- the end ---- */

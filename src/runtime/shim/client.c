@@ -61,7 +61,7 @@ static struct process *process_of(struct client *client) {
 static void client_events(struct client *client) {
   uint32_t events = queue_length(&client->out) > 0 ? EPOLLOUT : 0;
   const struct process *process = client->exec ? client->exec : &shim.container;
-  if (client->closing || !stdin_is_full(process)) events |= EPOLLIN;
+  if (client->closing || !client->writes_stdin || !stdin_is_full(process)) events |= EPOLLIN;
   source_set(&client->source, events | EPOLLRDHUP);
 }
 

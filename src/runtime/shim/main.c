@@ -6,7 +6,7 @@
  * that START names; lets runc run the container; holds its stdio, writes its log and serves clients until it has ended;
  * clears away what it left, records the exit, tells everyone, and ends.
  *
- * Called as `docker-init` it is the pid 1 of a container instead (init.c).
+ * `tcompose-shim spawn` starts others (spawner.c). Called as `docker-init` it is the pid 1 of a container instead (init.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,6 @@
 #include "shim.h"
 
 /* Descriptor of the launching connection when we are run. */
-#define LAUNCHER 3
 
 struct shim shim = {
     .listener = {.fd = -1},
@@ -201,6 +200,7 @@ void handle_frame(struct client *client, uint8_t type, uint8_t stream, uint8_t *
       client->hold = stream == 1;
       break;
     case STDIN:
+      client->writes_stdin = true;
       process_stdin(process, payload, length);
       break;
     case CLOSE_STDIN:
@@ -234,6 +234,7 @@ void handle_frame(struct client *client, uint8_t type, uint8_t stream, uint8_t *
 int main(int argc, char **argv) {
   const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
   if (argc > 0 && strcmp(name ? name + 1 : argv[0], "docker-init") == 0) return init_main(argc, argv);
+  if (argc == 2 && strcmp(argv[1], "spawn") == 0) return spawner_main();
   if (argc != 3 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "protected") != 0)) {
     fputs("usage: tcompose-shim run BUNDLE (by tcompose, with its connection on fd 3)\n", stderr);
     return 2;

@@ -168,6 +168,9 @@ void process_close_stdin(struct process *process) {
 
 void process_resize(struct process *process, uint16_t rows, uint16_t columns) {
   struct winsize size = {.ws_row = rows, .ws_col = columns};
+  /* For a terminal that is still to come. */
+  process->rows = rows;
+  process->columns = columns;
   if (process->tty && process->out.fd >= 0) (void)ioctl(process->out.fd, TIOCSWINSZ, &size);
 }
 
@@ -208,6 +211,7 @@ void process_terminal(struct process *process, int master) {
   int in = fcntl(master, F_DUPFD_CLOEXEC, 3);
   if (in >= 0) (void)our_end(&process->in, in, in_ready);
   (void)our_end(&process->out, master, out_ready);
+  if (process->rows > 0 || process->columns > 0) process_resize(process, process->rows, process->columns);
 }
 
 void process_begin(struct process *process) {

@@ -16,6 +16,12 @@
 struct client;
 struct process;
 
+/* Where the connection to whoever launches us comes in. */
+#define LAUNCHER 3
+
+/* ---- spawner.c ---- */
+int spawner_main(void);
+
 /* ---- loop.c: one event at a time, so that a handler may free anything but what it is called for ---- */
 struct source {
   int fd;
@@ -69,7 +75,7 @@ struct client {
   struct queue in, out;
   struct timer stuck;
   size_t stuck_length;
-  bool launching, attached, hold, closing, lingering;
+  bool launching, attached, hold, writes_stdin, closing, lingering;
   struct process *exec; /* the one this connection is for */
   struct client *next;
 };
@@ -140,6 +146,7 @@ bool log_reaped(pid_t pid); /* whether it was the compressor */
 struct process {
   pid_t pid;
   bool tty, expects_stdin, close_stdin, ended, done;
+  uint16_t rows, columns;
   int status;
   struct source in, out, err; /* our ends; a tty has in and out */
   struct queue stdin_queue;

@@ -30,7 +30,7 @@ export interface Wish {
   /** Another build of the shim. */
   readonly program?: string
   /** Called between READY and START. */
-  readonly between?: (bundle: string, shimPid: number) => Promise<void>
+  readonly between?: (bundle: string, shimPid: number, process: ShimProcess) => Promise<void>
 }
 
 export interface Running {
@@ -113,7 +113,7 @@ export class Place implements AsyncDisposable {
       const connection = await connectShim(request.bundle)
       this.#connections.push(connection)
       const process = connection.attach({ whenBehind: 'hold' })
-      await wish.between?.(request.bundle, handle.shimPid)
+      await wish.between?.(request.bundle, handle.shimPid, process)
       const { pid } = await handle.start(wish.interfaces ?? [])
       const log = request.log.driver === 'json-file' ? request.log.path : ''
       const { id, bundle, spec } = request

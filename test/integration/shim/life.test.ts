@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isAlive, processStart } from '../../../src/platform/process.ts'
 import { connectShim, launchShim } from '../../../src/runtime/shim-client.ts'
@@ -9,6 +9,11 @@ import { eventually } from '../../support/eventually.ts'
 import { execute, logLines, outcome, Place } from './container.ts'
 
 let place: Place
+
+/** Cgroups of a container that are still there. */
+function cgroupsOf(id: string): readonly string[] {
+  return place.cgroups().flatMap((path) => readdirSync(path).filter((name) => name === id))
+}
 beforeAll(() => {
   place = new Place()
 })
@@ -26,12 +31,7 @@ test('output reaches the attached client and the log, the exit code the record, 
   ).toEqual(['stderr err\n', 'stdout out\n'])
   await eventually(() => expect(shimIsAlive(container.bundle)).toBe(false))
   expect(existsSync(`${place.runcRoot}/${container.id}`)).toBe(false)
-  expect(
-    place
-      .cgroups()
-      .flatMap((path) => readdirSync(path))
-      .filter((name) => name === container.id),
-  ).toEqual([])
+  expect(cgroupsOf(container.id)).toEqual([])
 })
 
 test('a process killed by a signal has 128 and its number', async () => {
@@ -140,12 +140,7 @@ test('what a killed shim leaves is cleared: processes, cgroups, state', async ()
   await destroyLeftover(container.bundle, place.runcRoot)
   expect(first && isAlive(first)).toBe(false)
   expect(existsSync(`${place.runcRoot}/${container.id}`)).toBe(false)
-  expect(
-    place
-      .cgroups()
-      .flatMap((path) => readdirSync(path))
-      .filter((name) => name === container.id),
-  ).toEqual([])
+  expect(cgroupsOf(container.id)).toEqual([])
   await expect(connectShim(container.bundle)).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })
 
@@ -191,25 +186,21 @@ test('being killed for want of memory is told at once and recorded', async () =>
 })
 
 test('many layers and a long bundle path are mounted', async () => {
-  const { mkdirSync } = await import('node:fs')
   const lowers = Array.from({ length: 120 }, (_, index) => `${place.root}/layers/${'n'.repeat(60)}-${index}`)
   for (const [index, lower] of lowers.entries()) {
     mkdirSync(lower, { recursive: true })
     writeFileSync(`${lower}/layer-${index}`, '')
   }
-  const container = await place
-    .run({
-      args: ['sh', '-c', 'ls /layer-* | wc -l'],
-      request: {
-        overlay: {
-          lowers: [...lowers, place.lower],
-          upper: `${place.root}/many/upper`,
-          work: `${place.root}/many/work`,
-        },
+  const container = await place.run({
+    args: ['sh', '-c', 'ls /layer-* | wc -l'],
+    request: {
+      overlay: {
+        lowers: [...lowers, place.lower],
+        upper: `${place.root}/many/upper`,
+        work: `${place.root}/many/work`,
       },
-    })
-    .catch((error: unknown) => error as Error)
-  if (container instanceof Error) throw container
+    },
+  })
   expect((await outcome(container.process)).stdout).toBe('120\n')
 })
 
@@ -254,4 +245,42 @@ test('an exec outlives its client, and a client that goes does not disturb the c
   await eventually(async () => expect((await execute(container, { args: ['ls', '/after'] })).exitCode).toBe(0))
   container.connection.signal(9)
   await container.process.exit
+})
+
+test('a shim that is killed at any moment of a start leaves only what is cleared after it', async () => {
+  for (let round = 0; round < 12; round++) {
+    const request = place.prepare({ args: ['sh', '-c', 'sleep 1000 & sleep 1000'], request: { dns: true } })
+    const handle = await launchShim(request)
+    const started = handle.start([]).catch((error: unknown) => error)
+    await new Promise((resolve) => setTimeout(resolve, round * 12))
+    try {
+      process.kill(handle.shimPid, 'SIGKILL')
+    } catch {
+      // Not reached: it lives until the container ends.
+    }
+    await started
+    const first = readPid(request.bundle)
+    await destroyLeftover(request.bundle, place.runcRoot)
+    expect(first !== undefined && isAlive(first)).toBe(false)
+    expect(existsSync(`${place.runcRoot}/${request.id}`)).toBe(false)
+    expect(cgroupsOf(request.id)).toEqual([])
+  }
+})
+
+test('a size that is given before the start is that of the terminal', async () => {
+  const container = await place.run({
+    args: ['stty', 'size'],
+    tty: true,
+    between: async (_bundle, _shimPid, process) => process.resize({ rows: 21, columns: 43 }),
+  })
+  expect((await outcome(container.process)).stdout).toBe('21 43\r\n')
+})
+
+test('a container that does not read its stdin does not hold other clients back', async () => {
+  const container = await place.run({ args: ['sleep', '100000'], openStdin: true })
+  container.process.stdin.write('x'.repeat(2_000_000))
+  expect((await execute(container, { args: ['echo', 'still'] })).stdout).toBe('still\n')
+  await using other = await connectShim(container.bundle)
+  other.signal('KILL')
+  expect((await other.exit).exitCode).toBe(137)
 })
