@@ -57,7 +57,7 @@ export function createBuildOutput(options: {
           )
           return
         case 'cached':
-          line(`#${number} [${service}] ${event.name}`)
+          if (!started.has(key)) line(`#${number} [${service}] ${event.name}`)
           line(`#${number} CACHED`)
           return
         case 'error':

@@ -16,8 +16,20 @@ export function toNetworkMode(service: Service, context: SpecContext): NetworkMo
     return { kind: 'networks', endpoints: [{ network: mode }] }
   }
   const names = orderedNetworks(service)
-  if (mode !== '' || names.length === 0) return { kind: 'networks', endpoints: [{ network: 'bridge' }] }
+  if (isDefaultBridge(service)) return { kind: 'networks', endpoints: [{ network: 'bridge' }] }
   return { kind: 'networks', endpoints: names.map((name, index) => toEndpoint(name, service, context, index === 0)) }
+}
+
+/** On the engine's own network there is no resolver for names: links are lines of /etc/hosts. */
+function isDefaultBridge(service: Service): boolean {
+  const mode = service.network_mode ?? ''
+  if (mode !== '') return mode === 'bridge' || mode === 'default'
+  return Object.keys(service.networks ?? {}).length === 0
+}
+
+/** Links of a container on the default network; on others they belong to its endpoints. */
+export function defaultBridgeLinks(service: Service, context: SpecContext): readonly string[] {
+  return isDefaultBridge(service) ? toLinks(service, context) : []
 }
 
 export function orderedNetworks(service: Service): readonly string[] {

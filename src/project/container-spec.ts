@@ -11,7 +11,7 @@ import type {
   RestartPolicy,
 } from '../engine/containers/spec.ts'
 import { toMounts } from './container-mounts.ts'
-import { toNamespaces, toNetworkMode } from './container-network.ts'
+import { defaultBridgeLinks, toNamespaces, toNetworkMode } from './container-network.ts'
 import { toResources, toUlimits } from './container-resources.ts'
 
 /** What the mapping cannot know from the compose file. */
@@ -74,6 +74,7 @@ export function toContainerSpec(service: Service, context: SpecContext): Contain
     namespaces: toNamespaces(service, context),
     dns: { servers: asList(service.dns), search: asList(service.dns_search), options: service.dns_opt ?? [] },
     extraHosts: toExtraHosts(service.extra_hosts),
+    links: defaultBridgeLinks(service, context),
     sysctls: toStrings(service.sysctls),
     ulimits: toUlimits(service.ulimits),
     devices: toDevices(service.devices),

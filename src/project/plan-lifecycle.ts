@@ -26,13 +26,11 @@ export function planStopServices(
   options: { readonly services: readonly string[]; readonly timeoutSeconds?: number | undefined },
 ): Plan {
   const builder = createPlanBuilder(name)
-  const stops = planStops(
-    builder,
-    project,
-    selectContainers(observed, options.services),
-    'stop',
-    options.timeoutSeconds,
-  )
+  const chosen = selectContainers(observed, options.services)
+  const stops = planStops(builder, project, chosen, 'stop', options.timeoutSeconds)
+  for (const one of chosen) {
+    if (one.state.status === 'exited') builder.note({ id: `Container ${one.name}`, done: 'Stopped' })
+  }
   for (const [service, config] of Object.entries(project?.services ?? {})) {
     if (!config.provider || (options.services.length > 0 && !options.services.includes(service))) continue
     builder.add({

@@ -163,7 +163,10 @@ function splitFirst(text: string): [string, string] {
 const TOKEN = /\s*("(?:[^"\\]|\\.)*"|`[^`]*`|[()|]|[^\s()|]+)/gy
 
 function pipeline(text: string): Expression {
-  const tokens = [...text.matchAll(TOKEN)].map((match) => match[1] as string)
+  const matches = [...text.matchAll(TOKEN)]
+  const tokens = matches.map((match) => match[1] as string)
+  /** `(index .Mounts 0).Name`: a field of what the brackets give, unlike `(…) .Name`, which is another argument. */
+  const isGlued = (at: number): boolean => matches[at]?.[0].startsWith('.') === true
   if (tokens.length === 0) throw bad('missing value for command')
   let position = 0
   const parsePipe = (): Expression => {
@@ -196,7 +199,8 @@ function pipeline(text: string): Expression {
       const inner = parsePipe()
       if (tokens[position] !== ')') throw bad('unclosed left paren')
       position++
-      return inner
+      const path = isGlued(position) ? (tokens[position++] as string).slice(1).split('.') : []
+      return path.length === 0 ? inner : (scope) => lookUp(inner(scope), path)
     }
     if (token === 'true' || token === 'false') return () => token === 'true'
     if (token === 'nil') return () => undefined

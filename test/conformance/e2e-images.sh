@@ -14,6 +14,13 @@ path='ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 mkdir -p "$work/base"
 tar -C "$work/base" -xf "$tar"
 ln -sf /bin/sh "$work/base/bin/bash"
+# Debian's busybox has no printenv.
+cat >"$work/base/bin/printenv" <<'TXT'
+#!/bin/sh
+[ $# -gt 0 ] || exec env
+eval "[ -n \"\${$1+set}\" ] && printf '%s\\n' \"\$$1\""
+TXT
+chmod 755 "$work/base/bin/printenv"
 tar -C "$work/base" -cf "$work/base.tar" .
 $tcompose image import -c "$path" -c 'CMD ["/bin/sh"]' "$work/base.tar" alpine:latest >/dev/null
 for name in alpine:3.20 busybox:latest bash:latest test:latest; do $tcompose image tag alpine:latest "$name"; done
@@ -25,3 +32,4 @@ chmod 755 "$work/base/usr/local/bin/curl"
 tar -C "$work/base" -cf "$work/nginx.tar" .
 $tcompose image import -c "$path" -c 'EXPOSE 80' -c 'STOPSIGNAL SIGQUIT' \
   -c 'CMD ["httpd","-f","-p","80","-h","/usr/share/nginx/html"]' "$work/nginx.tar" nginx:latest >/dev/null
+$tcompose image tag nginx:latest nginx:alpine
