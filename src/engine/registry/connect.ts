@@ -3,8 +3,8 @@ import type { Reference } from '../../base/reference.ts'
 import { createRepositoryClient } from './client.ts'
 import { openDockerConfig } from './docker-config.ts'
 import { endpointsOf, registrySettings } from './endpoints.ts'
-import { explain, isUnreachable } from './transport.ts'
-import type { RepositoryClient } from './types.ts'
+import { createTransport, explain, isUnreachable } from './transport.ts'
+import type { Endpoint, RepositoryClient } from './types.ts'
 
 export interface ConnectOptions {
   readonly env: NodeJS.ProcessEnv
@@ -33,7 +33,14 @@ export async function connectRepository<T>(
     mirrors: options.action === 'pull',
   })
   let failure: unknown
-  for (const endpoint of endpoints) {
+  for (const [index, endpoint] of endpoints.entries()) {
+    if (!endpoint.verify && endpoint.url.startsWith('https:') && index + 1 < endpoints.length) {
+      const silence = await whyNoTls(endpoint, options)
+      if (silence !== undefined) {
+        if (!endpoint.mirror) failure ??= explain(silence, new URL(endpoint.url).host)
+        continue
+      }
+    }
     const client = createRepositoryClient(reference, { ...options, endpoint, credentials })
     try {
       return { client, result: await first(client) }
@@ -49,4 +56,20 @@ export async function connectRepository<T>(
     }
   }
   throw failure
+}
+
+/**
+ * Why nothing answers by TLS where plain http will do as well; undefined when something does. Asked once: the patience
+ * that a registry deserves is for one that is there.
+ */
+async function whyNoTls(endpoint: Endpoint, options: ConnectOptions): Promise<unknown> {
+  await using transport = createTransport(endpoint, options.env)
+  try {
+    const response = await transport.send({ method: 'GET', url: `${endpoint.url}/v2/`, signal: options.signal })
+    await response.discard()
+    return undefined
+  } catch (error) {
+    if (isUnreachable(error)) return error
+    throw explain(error, new URL(endpoint.url).host)
+  }
 }

@@ -51,7 +51,7 @@ async function check(domain: string, credentials: Credentials, request: LoginReq
     const authorizer = createAuthorizer(transport, endpoint.url, async () => credentials, request.signal)
     try {
       const url = `${endpoint.url}/v2/`
-      let response = await transport.sendPatiently({ method: 'GET', url, signal: request.signal })
+      let response = await transport.send({ method: 'GET', url, signal: request.signal })
       if (response.status === 401) {
         await response.discard()
         await authorizer.challenged(response.headers['www-authenticate'], [], undefined)

@@ -124,6 +124,36 @@ describe('a plain registry', () => {
     expect(store.temporaryNames()).toEqual([])
   })
 
+  test('a registry without TLS whose port drops what it does not understand is reached by http at once', async () => {
+    const { createServer, connect } = await import('node:net')
+    const [hostname, port] = registry.host.split(':') as [string, string]
+    let dropped = 0
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', (first) => {
+        // 0x16 begins a TLS handshake.
+        if (first[0] === 0x16) {
+          dropped++
+          socket.resetAndDestroy()
+          return
+        }
+        const upstream = connect(Number(port), hostname)
+        upstream.on('error', () => socket.destroy())
+        upstream.write(first)
+        socket.pipe(upstream).pipe(socket)
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    try {
+      await using store = openStore()
+      const address = server.address() as { port: number }
+      expect((await store.images.pull(`127.0.0.1:${address.port}/team/app:1`, { emit })).id).toBe(image.id)
+      expect(dropped).toBe(1)
+    } finally {
+      await new Promise((resolve) => server.close(resolve))
+    }
+  })
+
   test('what is not there is said in the words of Docker', async () => {
     await using store = openStore()
     await expect(store.images.pull(`${registry.host}/team/app:none`, { emit })).rejects.toMatchObject({
