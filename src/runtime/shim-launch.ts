@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
 import { TcomposeError, throwIfAborted } from '../base/errors.ts'
-import { processStart } from '../platform/process.ts'
 import { nativePath } from './native.ts'
 import { encodeInterfaces, encodeLaunch } from './shim-encode.ts'
 import { shimError } from './shim-errors.ts'
 import { Frame } from './shim-frames.ts'
 import { frameSocket } from './shim-socket.ts'
+import { spawnShim } from './shim-spawner.ts'
 import type { LaunchRequest, ShimHandle, ShimInterface } from './shim-types.ts'
 
 interface Started {
@@ -31,19 +29,11 @@ export async function launchShim(
   // For whoever clears up after a shim that was killed.
   writeFileSync(`${request.bundle}/id`, request.id, { mode: 0o600 })
   const payload = encodeLaunch(request, 'runc')
-  const child = spawn(program, ['run', request.bundle], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    detached: true,
-    env: process.env.PATH === undefined ? {} : { PATH: process.env.PATH },
-  })
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
+  const shim = await spawnShim(program, request.bundle)
   const ready = Promise.withResolvers<void>()
   const started = Promise.withResolvers<Started>()
   started.promise.catch(() => {})
-  child.once('error', (error) => ready.reject(error))
-  // A `pipe` beyond the standard three is one end of a socket pair: both sides may speak.
-  const socket = child.stdio[3] as unknown as Socket
-  const frames = frameSocket(socket)
+  const frames = frameSocket(shim.connection)
   frames.onFrame = (frame) => {
     switch (frame.type) {
       case Frame.ready:
@@ -70,7 +60,7 @@ export async function launchShim(
   }
   const abort = async (): Promise<void> => {
     frames.close()
-    await gone
+    await shim.gone()
   }
   try {
     frames.send(Frame.launch, payload)
@@ -79,10 +69,9 @@ export async function launchShim(
     await abort()
     throw error
   }
-  const shimPid = child.pid ?? 0
   return {
-    shimPid,
-    shimStart: processStart(shimPid) ?? '',
+    shimPid: shim.identity.pid,
+    shimStart: shim.identity.start,
     start: async (interfaces: readonly ShimInterface[], startSignal) => {
       throwIfAborted(startSignal)
       frames.send(Frame.start, encodeInterfaces(interfaces))
@@ -90,7 +79,7 @@ export async function launchShim(
       try {
         const result = await started.promise
         frames.close()
-        child.unref()
+        shim.unref()
         return result
       } catch (error) {
         await abort()
