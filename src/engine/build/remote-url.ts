@@ -29,12 +29,7 @@ export async function fetchUrl(
   options: { readonly checksum: string; readonly named: boolean },
 ): Promise<Download> {
   const { checksum } = options
-  if (checksum !== '' && !isDigest(checksum)) {
-    throw new TcomposeError(
-      'INVALID',
-      `invalid checksum ${JSON.stringify(checksum)}: sha256:<64 hex digits> is expected`,
-    )
-  }
+  if (checksum !== '') checkChecksum(checksum)
   let target: URL
   try {
     target = new URL(url)
@@ -82,6 +77,14 @@ export async function fetchUrl(
     throwIfAborted(run.signal)
     throw error
   }
+}
+
+/** @throws TcomposeError INVALID, UNSUPPORTED for other algorithms than sha256 */
+function checkChecksum(text: string): void {
+  const [algorithm = '', digits] = text.split(':')
+  if (digits === undefined) throw new TcomposeError('INVALID', `invalid checksum digest format: ${text}`)
+  if (algorithm !== 'sha256') throw new TcomposeError('UNSUPPORTED', `unsupported digest algorithm: ${text}`)
+  if (!isDigest(text)) throw new TcomposeError('INVALID', `invalid checksum digest length: ${text}`)
 }
 
 async function request(run: Pick<BuildRun, 'signal' | 'request' | 'env'>, target: URL): Promise<Response> {
