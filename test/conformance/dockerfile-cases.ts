@@ -33,6 +33,8 @@ interface Case {
 
 type Json = unknown
 
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
 function astNode(node: Node, inner = false): Json {
   return {
     instruction: node.instruction,
@@ -286,7 +288,7 @@ function differences(got: Json, want: Readonly<Record<string, unknown>>): string
 const folder =
   process.env.DOCKERFILE_CASES ?? new URL('../../../shared/conformance/dockerfile', import.meta.url).pathname
 if (!existsSync(folder)) {
-  console.log(`no cases at ${folder} (DOCKERFILE_CASES)`)
+  say(`no cases at ${folder} (DOCKERFILE_CASES)`)
   process.exit(0)
 }
 const exceptions = JSON.parse(readFileSync(new URL('dockerfile-exceptions.json', import.meta.url), 'utf8')) as Record<
@@ -318,13 +320,13 @@ for (const file of files) {
     else if (exceptions[testCase.id] !== undefined) excepted++
     else {
       tally.failed++
-      console.log(`FAIL ${testCase.id}: ${JSON.stringify(testCase.dockerfile ?? testCase.input ?? testCase.patterns)}`)
-      for (const line of wrong) console.log(`     ${line}`)
+      say(`FAIL ${testCase.id}: ${JSON.stringify(testCase.dockerfile ?? testCase.input ?? testCase.patterns)}`)
+      for (const line of wrong) say(`     ${line}`)
     }
   }
-  console.log(`${file}: ${tally.passed} passed, ${tally.failed} failed`)
+  say(`${file}: ${tally.passed} passed, ${tally.failed} failed`)
   passed += tally.passed
   failed += tally.failed
 }
-console.log(`${passed} passed, ${failed} failed${excepted > 0 ? `, ${excepted} excepted` : ''}`)
+say(`${passed} passed, ${failed} failed${excepted > 0 ? `, ${excepted} excepted` : ''}`)
 process.exitCode = failed > 0 ? 1 : 0

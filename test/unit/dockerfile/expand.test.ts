@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are what is tested
 import { expect, test } from 'vitest'
 import { expand } from '../../../src/dockerfile/expand.ts'
 
