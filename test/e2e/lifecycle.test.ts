@@ -72,7 +72,11 @@ test('Ctrl-C stops the containers gracefully and gives 130 or 0', async () => {
   await using work = await createWorkspace()
   work.write({ 'compose.yaml': `services:\n  app:\n    ${STAYS}` })
   let pid = 0
-  const ended = work.tcompose(['up'], { onSpawn: (one) => void (pid = one) })
+  const ended = work.tcompose(['up'], {
+    onSpawn: (one) => {
+      pid = one
+    },
+  })
   await eventually(async () => (await work.ok(['ps', '-q'])).stdout !== '', 60_000)
   await eventually(async () => (await work.ok(['logs', 'app'])).stdout.includes('up'))
   process.kill(pid, 'SIGINT')

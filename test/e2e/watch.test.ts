@@ -6,7 +6,11 @@ import { createWorkspace, type Workspace } from '../support/workspace.ts'
 
 async function watching(work: Workspace): Promise<{ stop(): Promise<void> }> {
   let pid = 0
-  const ended = work.tcompose(['watch', '--no-up'], { onSpawn: (one) => void (pid = one) })
+  const ended = work.tcompose(['watch', '--no-up'], {
+    onSpawn: (one) => {
+      pid = one
+    },
+  })
   return {
     async stop() {
       process.kill(pid, 'SIGINT')
