@@ -42,12 +42,7 @@ const LIBRARY_HOME: Readonly<Record<string, string>> = {
   '@dagrejs/dagre': 'cli',
   chokidar: 'watch',
   yaml: 'compose',
-  ajv: 'compose',
-  'ajv-formats': 'compose',
-  dotenv: 'compose',
-  execa: 'platform',
   undici: 'engine',
-  'dns-packet': 'agent',
 }
 
 interface Import {
