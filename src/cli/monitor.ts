@@ -3,6 +3,7 @@ import type { Container } from '../engine/containers/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { PlannedContainer } from '../project/plan.ts'
 import type { LogPrinter } from '../ui/logs.ts'
+import type { ContainerRun } from './run-report.ts'
 import { writeLines } from './write-lines.ts'
 
 export interface ContainerExit {
@@ -31,12 +32,19 @@ export interface Monitor {
   firstExit(matches: (exit: ContainerExit) => boolean): Promise<ContainerExit>
   /** Of a service's container that ended first. */
   exitCodeOf(service: string): number | undefined
+  /** From here on ends are ours: containers are being stopped. */
+  stopping(): void
+  /** What became of each container, in the order in which they were started. */
+  runs(): readonly ContainerRun[]
 }
 
 export function createMonitor(engine: Engine, options: MonitorOptions): Monitor {
   const followed = new Map<string, Promise<void>>()
   const shown = new Set<string>()
   const exits: ContainerExit[] = []
+  const started = new Map<string, { readonly planned: PlannedContainer; readonly atMs: number }>()
+  const ended = new Map<string, { readonly exitCode: number; readonly atMs: number; readonly stopped: boolean }>()
+  let isStopping = false
   const listeners = new Set<(exit: ContainerExit) => void>()
 
   const report = (exit: ContainerExit): void => {
@@ -57,6 +65,7 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
         options.onFirstOutput()
         options.printer.status(planned.shortName, `exited with code ${status.exitCode}${again ? ' (restarting)' : ''}`)
       }
+      ended.set(planned.id, { exitCode: status.exitCode, atMs: performance.now(), stopped: isStopping })
       report({ service: planned.service, name: planned.name, exitCode: status.exitCode })
       if (!again || !(await runsAgain(container))) return
     }
@@ -91,6 +100,7 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
     add(planned) {
       if (followed.has(planned.id)) return
       if (options.shows(planned.service) && options.keepsUp(planned.service)) shown.add(planned.id)
+      started.set(planned.id, { planned, atMs: performance.now() })
       const work = follow(planned)
       work.catch(() => {})
       followed.set(planned.id, work)
@@ -109,6 +119,20 @@ export function createMonitor(engine: Engine, options: MonitorOptions): Monitor 
           resolve(exit)
         }
         listeners.add(listener)
+      }),
+    stopping() {
+      isStopping = true
+    },
+    runs: () =>
+      [...started.values()].map(({ planned, atMs }) => {
+        const end = ended.get(planned.id)
+        return {
+          service: planned.service,
+          name: planned.name,
+          seconds: ((end?.atMs ?? performance.now()) - atMs) / 1000,
+          exitCode: end?.exitCode,
+          stopped: end?.stopped ?? false,
+        }
       }),
     exitCodeOf: (service) => exits.find((one) => one.service === service)?.exitCode,
   }

@@ -9,6 +9,7 @@ import { planSignal, planStopServices, selectContainers } from '../project/plan-
 import { createLogPrinter, type LogPrinter } from '../ui/logs.ts'
 import { attachedServices } from './attached-services.ts'
 import { type ContainerExit, createMonitor, type Monitor } from './monitor.ts'
+import { writeReports } from './run-report.ts'
 import type { Session } from './session.ts'
 import type { UpOptions } from './up-options.ts'
 
@@ -43,9 +44,14 @@ export async function upAttached(
     timestamps: options.timestamps ?? false,
     onFirstOutput: run.emit.startLogs,
   })
-  const code = await superviseUp(run, monitor)
-  await printer.flush()
-  return code
+  let code = 1
+  try {
+    code = await superviseUp(run, monitor)
+    return code
+  } finally {
+    await printer.flush()
+    writeReports(project.name, monitor.runs(), { exitCode: code, junit: options.junit, env: session.env })
+  }
 }
 
 interface AttachedRun {
@@ -93,10 +99,12 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
       return exitCodeOf(monitor, options, 0)
     case 'failed': {
       if (cascade === undefined && !options.exitCodeFrom) throw reason.error
+      monitor.stopping()
       await stopAll(run, forced.promise, []).catch(() => {})
       throw reason.error
     }
     case 'exit': {
+      monitor.stopping()
       emit.note('Aborting on container exit...')
       abort.abort(new TcomposeError('CANCELED', 'interrupted'))
       await starting.catch(ignoreCanceled)
@@ -105,6 +113,7 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
       return exitCodeOf(monitor, options, reason.exit.exitCode)
     }
     case 'interrupt': {
+      monitor.stopping()
       emit.note('Gracefully Stopping... press Ctrl+C again to force')
       abort.abort(new TcomposeError('CANCELED', 'interrupted'))
       await starting.catch(ignoreCanceled)

@@ -37,6 +37,7 @@ export function addUpOptions(command: Command): Command {
     .option('--attach-dependencies', 'Show the output of dependencies too')
     .option('-d, --detach', 'Leave containers running in the background')
     .option('--exit-code-from <service>', "Return this service's exit code")
+    .option('--junit <file>', 'Write a JUnit report with a case per container')
     .addOption(new Option('--menu', 'Keyboard shortcuts while attached (w: watch, d: detach)'))
     .addOption(new Option('--no-menu').hideHelp())
     .addOption(
@@ -71,6 +72,7 @@ export interface UpOptions extends CreateOptions {
   readonly attachDependencies?: boolean
   readonly detach?: boolean
   readonly exitCodeFrom?: string
+  readonly junit?: string
   readonly menu?: boolean
   readonly noAttach?: readonly string[]
   readonly color?: boolean
