@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the syntax that is spoken of
 import { TcomposeError } from '../base/errors.ts'
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.ts'
 

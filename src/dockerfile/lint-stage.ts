@@ -173,13 +173,13 @@ function textsOf(command: Instruction): readonly string[] {
 function lintVariables(
   command: Instruction,
   names: ReadonlyMap<string, string | undefined>,
-  escape: string,
+  escapeToken: string,
   report: Report,
 ): void {
   const undefinedNames = new Set<string>()
   for (const text of textsOf(command)) {
     if (!text.includes('$')) continue
-    for (const name of expand(text, (key) => names.get(key), { escape }).unmatched) {
+    for (const name of expand(text, (key) => names.get(key), { escape: escapeToken }).unmatched) {
       if (!names.has(name)) undefinedNames.add(name)
     }
   }

@@ -209,7 +209,7 @@ export interface GlobalValues {
 function globalValues(
   metaArgs: readonly Extract<Instruction, { kind: 'arg' }>[],
   given: Readonly<Record<string, string>>,
-  escape: string,
+  escapeToken: string,
 ): GlobalValues {
   const values = new Map<string, string>()
   const defaults = new Map<string, string>()
@@ -217,32 +217,37 @@ function globalValues(
   for (const { args } of metaArgs) {
     for (const { key, value } of args) {
       declared.push(key)
-      if (value !== undefined) defaults.set(key, expand(value, (name) => defaults.get(name), { escape }).text)
+      if (value !== undefined)
+        defaults.set(key, expand(value, (name) => defaults.get(name), { escape: escapeToken }).text)
       const own =
-        given[key] ?? (value === undefined ? undefined : expand(value, (name) => values.get(name), { escape }).text)
+        given[key] ??
+        (value === undefined ? undefined : expand(value, (name) => values.get(name), { escape: escapeToken }).text)
       if (own !== undefined) values.set(key, own)
     }
   }
   return { values, defaults, declared: [...declared, ...AUTOMATIC] }
 }
 
-function lintBase(stage: Stage, globals: GlobalValues, escape: string, report: Report): void {
+function lintBase(stage: Stage, globals: GlobalValues, escapeToken: string, report: Report): void {
   const { line, platform } = stage
   for (const text of [stage.base, platform]) {
-    for (const name of expand(text, (key) => globals.values.get(key), { escape }).unmatched) {
+    for (const name of expand(text, (key) => globals.values.get(key), { escape: escapeToken }).unmatched) {
       if (globals.declared.includes(name)) continue
       const near = didYouMean(name, globals.declared)
       report('UndefinedArgInFrom', line, `FROM argument '${name}' is not declared${near}`)
     }
   }
-  const withDefaults = expand(stage.base, (key) => globals.defaults.get(key), { escape })
+  const withDefaults = expand(stage.base, (key) => globals.defaults.get(key), { escape: escapeToken })
   if (
     stage.base.includes('$') &&
     !isReference(withDefaults.text) &&
     withDefaults.unmatched.size + withDefaults.matched.size > 0
   ) {
     const undeclared = [...withDefaults.unmatched].some((name) => !globals.declared.includes(name))
-    if (!undeclared && isReference(expand(stage.base, (key) => globals.values.get(key), { escape }).text)) {
+    if (
+      !undeclared &&
+      isReference(expand(stage.base, (key) => globals.values.get(key), { escape: escapeToken }).text)
+    ) {
       report(
         'InvalidDefaultArgInFrom',
         line,
@@ -279,8 +284,8 @@ function isReference(text: string): boolean {
   }
 }
 
-function baseOf(stage: Stage, globals: GlobalValues, escape: string): string {
-  return expand(stage.base, (key) => globals.values.get(key), { escape }).text
+function baseOf(stage: Stage, globals: GlobalValues, escapeToken: string): string {
+  return expand(stage.base, (key) => globals.values.get(key), { escape: escapeToken }).text
 }
 
 function stageBefore(stages: readonly Stage[], name: string, before: number): number | undefined {
@@ -294,7 +299,7 @@ function reachable(
   stages: readonly Stage[],
   target: string | undefined,
   globals: GlobalValues,
-  escape: string,
+  escapeToken: string,
 ): readonly number[] {
   const start = target ? stages.findLastIndex((stage) => stage.name === target.toLowerCase()) : stages.length - 1
   const needed = new Set<number>()
@@ -302,7 +307,7 @@ function reachable(
     if (index === undefined || index < 0 || needed.has(index)) return
     needed.add(index)
     const stage = stages[index] as Stage
-    visit(stageBefore(stages, baseOf(stage, globals, escape), index))
+    visit(stageBefore(stages, baseOf(stage, globals, escapeToken), index))
     for (const command of stage.commands) {
       if (command.kind === 'copy' && command.from !== '') visit(stageBefore(stages, command.from, index))
       if (command.kind !== 'run') continue

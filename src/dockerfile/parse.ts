@@ -58,7 +58,7 @@ export function parseDockerfile(text: string, file = 'Dockerfile'): Ast {
   const directives = createDirectiveReader()
   const nodes: Node[] = []
   const warnings: ParseWarning[] = []
-  let escape = '\\'
+  let escapeToken = '\\'
   let comments: string[] = []
   let at = 0
 
@@ -79,9 +79,9 @@ export function parseDockerfile(text: string, file = 'Dockerfile'): Ast {
     else if (stripped.trim() === '') comments = []
     const directive = onLine(fail, startLine, () => directives.read(withoutNewline(stripped)))
     if (directive) comments = []
-    if (directive?.name === 'escape') escape = checkedEscape(directive.value, fail, startLine)
+    if (directive?.name === 'escape') escapeToken = checkedEscape(directive.value, fail, startLine)
     if (stripped.startsWith('#')) continue
-    let joined = continuationOf(withoutNewline(stripped), escape)
+    let joined = continuationOf(withoutNewline(stripped), escapeToken)
     let line = joined.text
     if (!joined.more && line === '') continue
     let emptyContinuation = false
@@ -93,11 +93,11 @@ export function parseDockerfile(text: string, file = 'Dockerfile'): Ast {
         emptyContinuation = true
         continue
       }
-      joined = continuationOf(withoutNewline(following), escape)
+      joined = continuationOf(withoutNewline(following), escapeToken)
       line += joined.text
     }
     if (emptyContinuation) warnings.push({ short: `Empty continuation line found in: ${line}`, line: at })
-    const node = onLine(fail, startLine, () => nodeOf(line, escape, comments))
+    const node = onLine(fail, startLine, () => nodeOf(line, escapeToken, comments))
     const target = node.onbuild ?? node
     const heredocs: Heredoc[] = []
     if (['run', 'copy', 'add'].includes(target.instruction) && !target.json && line.includes('<<')) {
@@ -117,7 +117,7 @@ export function parseDockerfile(text: string, file = 'Dockerfile'): Ast {
     comments = []
   }
   if (nodes.length === 0) throw new TcomposeError('INVALID', 'file with no instructions', { at: file })
-  return { escape, nodes, warnings }
+  return { escape: escapeToken, nodes, warnings }
 }
 
 /** Parses one instruction on its own, as ONBUILD triggers of images are. @throws TcomposeError INVALID */
@@ -144,9 +144,9 @@ function checkedEscape(value: string, fail: Fail, line: number): string {
 }
 
 /** A line ends with a continuation when a single escape character stands before its end, blanks aside. */
-function continuationOf(line: string, escape: string): { readonly text: string; readonly more: boolean } {
+function continuationOf(line: string, escapeToken: string): { readonly text: string; readonly more: boolean } {
   const body = line.replace(/[ \t]+$/, '')
-  if (!body.endsWith(escape) || body.endsWith(escape + escape)) return { text: line, more: false }
+  if (!body.endsWith(escapeToken) || body.endsWith(escapeToken + escapeToken)) return { text: line, more: false }
   return { text: body.slice(0, -1), more: true }
 }
 
@@ -160,12 +160,12 @@ export function onLine<T>(fail: Fail, line: number, work: () => T): T {
   }
 }
 
-function nodeOf(line: string, escape: string, comments: readonly string[]): Node {
+function nodeOf(line: string, escapeToken: string, comments: readonly string[]): Node {
   const text = line.trim()
   const [, written = '', rest = ''] = /^(\S*)\s*([\s\S]*)$/.exec(text) ?? []
   const { flags, rest: args } = splitFlags(rest)
   const instruction = written.toLowerCase()
-  const parsed = argumentsOf(instruction, args.trim(), escape)
+  const parsed = argumentsOf(instruction, args.trim(), escapeToken)
   return {
     instruction,
     written,
@@ -187,7 +187,7 @@ interface Arguments {
   readonly onbuild?: Node | undefined
 }
 
-function argumentsOf(instruction: string, rest: string, escape: string): Arguments {
+function argumentsOf(instruction: string, rest: string, escapeToken: string): Arguments {
   switch (instruction) {
     case 'run':
     case 'cmd':
@@ -202,10 +202,10 @@ function argumentsOf(instruction: string, rest: string, escape: string): Argumen
     case 'from':
       return { args: splitWhitespace(rest) }
     case 'arg':
-      return { args: splitWords(rest, escape) }
+      return { args: splitWords(rest, escapeToken) }
     case 'env':
     case 'label':
-      return { args: pairsOf(instruction.toUpperCase(), rest, escape) }
+      return { args: pairsOf(instruction.toUpperCase(), rest, escapeToken) }
     case 'healthcheck':
       return healthcheckOf(rest)
     case 'maintainer':
@@ -214,7 +214,7 @@ function argumentsOf(instruction: string, rest: string, escape: string): Argumen
     case 'workdir':
       return { args: rest === '' ? [] : [rest] }
     case 'onbuild':
-      return { args: [], onbuild: rest === '' ? undefined : nodeOf(rest, escape, []) }
+      return { args: [], onbuild: rest === '' ? undefined : nodeOf(rest, escapeToken, []) }
     default:
       // Nobody knows what its words mean; the instruction itself is refused later.
       return { args: [''] }
@@ -237,8 +237,8 @@ function jsonOf(rest: string): Arguments | undefined {
   return { args: value, json: true }
 }
 
-function pairsOf(key: string, rest: string, escape: string): readonly string[] {
-  const words = splitWords(rest, escape)
+function pairsOf(key: string, rest: string, escapeToken: string): readonly string[] {
+  const words = splitWords(rest, escapeToken)
   const [first] = words
   if (first === undefined) return []
   if (!first.includes('=')) {

@@ -4,7 +4,7 @@ export function splitWhitespace(text: string): string[] {
 }
 
 /** Words between blanks that are neither quoted nor escaped; quotes and escapes stay. */
-export function splitWords(text: string, escape: string): string[] {
+export function splitWords(text: string, escapeToken: string): string[] {
   const words: string[] = []
   let word: string | undefined
   let quote: string | undefined
@@ -20,7 +20,7 @@ export function splitWords(text: string, escape: string): string[] {
     if (quote === undefined && (character === "'" || character === '"')) quote = character
     else if (quote === character) quote = undefined
     // In single quotes the escape character means nothing.
-    if (character === escape && quote !== "'") {
+    if (character === escapeToken && quote !== "'") {
       const following = characters[++i]
       if (following === undefined) break
       word += character + following

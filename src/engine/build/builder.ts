@@ -69,7 +69,11 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
 
   const ast = parseDockerfile(loaded.text, loaded.name)
   const file = readStages(ast, loaded.name)
-  const args = globalArgs(file, given, automaticArgs(hostPlatform(), platform, ''))
+  const args = globalArgs(
+    file,
+    given,
+    automaticArgs(hostPlatform(), platform, request.target ?? file.stages.at(-1)?.name ?? ''),
+  )
   const linted = lintDockerfile(loaded.text, { args: given, ignore: loaded.ignore, target: request.target })
   const warnings = linted.warnings.map((warning) => ({
     kind: 'warning' as const,
@@ -103,7 +107,7 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
     limit: (task) => limiter.run(task),
     stage(index) {
       const known = stages.get(index)
-      if (known) return known
+      if (known !== undefined) return known
       const result = buildStage(run, index)
       // The first failure ends what is under way beside it.
       result.catch(() => abort.abort())

@@ -26,7 +26,7 @@ type Deps = Pick<
 /** A named context, or else an image from here or its registry. @throws TcomposeError NOT_FOUND */
 export async function loadExternal(run: Deps, name: string, undo: AsyncDisposableStack): Promise<External> {
   const key = Object.keys(run.request.contexts ?? {}).find((each) => each.toLowerCase() === name.toLowerCase())
-  const context = key === undefined ? undefined : (run.request.contexts ?? {})[key]
+  const context = key === undefined ? undefined : run.request.contexts?.[key]
   if (!context) return await loadImage(run, name)
   switch (context.kind) {
     case 'image':

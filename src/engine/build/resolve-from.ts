@@ -36,7 +36,7 @@ export async function resolveFrom(run: BuildRun, from: string, stageIndex: numbe
       `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(current)}`,
     )
   }
-  if (from.toLowerCase() === 'scratch' && !(run.request.contexts ?? {})[from]) return await ofLayers([], from, run)
+  if (from.toLowerCase() === 'scratch' && !run.request.contexts?.[from]) return await ofLayers([], from, run)
   const found = await run.external(from)
   if (found.kind === 'directory') return { tree: found.tree, lowers: undefined }
   return ofLayers(lowersOf(found.layers), `image ${from}`, run)

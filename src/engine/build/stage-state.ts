@@ -40,9 +40,9 @@ export function lookupIn(state: StageState): (name: string) => string | undefine
   return (name) => envValue(env, name) ?? state.args.get(name)
 }
 
-export function expander(state: StageState, escape: string): (text: string) => Expanded {
+export function expander(state: StageState, escapeToken: string): (text: string) => Expanded {
   const lookup = lookupIn(state)
-  return (text) => expand(text, lookup, { escape })
+  return (text) => expand(text, lookup, { escape: escapeToken })
 }
 
 type Metadata = Exclude<Instruction, { kind: 'run' | 'copy' | 'add' | 'workdir' | 'arg' }>
@@ -55,10 +55,10 @@ type Metadata = Exclude<Instruction, { kind: 'run' | 'copy' | 'add' | 'workdir' 
 export function applyMetadata(
   state: StageState,
   instruction: Metadata,
-  escape: string,
+  escapeToken: string,
 ): { readonly state: StageState; readonly createdBy: string } {
   const { config } = state
-  const ex = expander(state, escape)
+  const ex = expander(state, escapeToken)
   const word = (text: string) => ex(text).text
   const set = (change: Partial<ImageRunConfig>, createdBy: string, more: Partial<StageState> = {}) => ({
     state: { ...state, ...more, config: { ...config, ...change } },

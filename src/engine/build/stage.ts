@@ -4,7 +4,6 @@ import { expand } from '../../dockerfile/expand.ts'
 import type { Instruction, Stage } from '../../dockerfile/instructions.ts'
 import { onLine, parseInstructionText } from '../../dockerfile/parse.ts'
 import { parseInstruction } from '../../dockerfile/parse-instruction.ts'
-import { automaticArgs } from './build-args.ts'
 import type { BuildRun } from './build-run.ts'
 import { placed } from './excerpt.ts'
 import { applyMetadata, DEFAULT_PATH, envValue, expander, type StageState, without } from './stage-state.ts'
@@ -52,7 +51,7 @@ export async function buildStage(run: BuildRun, index: number): Promise<StageSta
   const label = run.stageName(stage, index)
   const noCache =
     run.request.noCache === true || (run.request.noCacheFilter ?? []).some((name) => name.toLowerCase() === stage.name)
-  let state = withAutomatic(base.state)
+  let state = base.state
   const total = commands.length + 1
   for (const [position, command] of commands.entries()) {
     const place: StepPlace = {
@@ -74,11 +73,6 @@ export async function buildStage(run: BuildRun, index: number): Promise<StageSta
   return state
 }
 
-/** Arguments that every stage may declare carry no value until it does. */
-function withAutomatic(state: StageState): StageState {
-  return state
-}
-
 async function perform(
   run: BuildRun,
   state: StageState,
@@ -95,7 +89,7 @@ async function perform(
     case 'workdir':
       return await workdirStep(run, state, command, place)
     case 'arg':
-      return declareArgs(run, state, command, place)
+      return declareArgs(run, state, command)
     default: {
       const { state: next, createdBy } = applyMetadata(state, command, run.file.escape)
       return { state: next, createdBy, empty: true }
@@ -104,17 +98,7 @@ async function perform(
 }
 
 /** --build-arg beats the default, which beats the value from before the first FROM. */
-function declareArgs(
-  run: BuildRun,
-  state: StageState,
-  command: Extract<Instruction, { kind: 'arg' }>,
-  place: StepPlace,
-): StepResult {
-  const stage = run.file.stages[place.stageIndex] as Stage
-  const globals = new Map(run.args.values)
-  for (const [key, value] of automaticArgs(run.platform, run.platform, stage.name)) {
-    if (key === 'TARGETSTAGE' && run.given[key] === undefined) globals.set(key, value)
-  }
+function declareArgs(run: BuildRun, state: StageState, command: Extract<Instruction, { kind: 'arg' }>): StepResult {
   let next = state
   const shown: string[] = []
   for (const definition of command.args) {
@@ -122,7 +106,8 @@ function declareArgs(
     const key = ex(definition.key).text
     const given = run.given[key]
     const value =
-      given ?? (definition.value === undefined ? (globals.get(key) ?? next.args.get(key)) : ex(definition.value).text)
+      given ??
+      (definition.value === undefined ? (run.args.values.get(key) ?? next.args.get(key)) : ex(definition.value).text)
     const args = new Map(next.args)
     args.set(key, value)
     next = { ...next, args }
