@@ -1,5 +1,6 @@
 import { TcomposeError } from '../base/errors.ts'
 import { randomId } from '../base/id.ts'
+import { checkSupport } from '../compose/support.ts'
 import type { Project, Service } from '../compose/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import { ensureImages, type ImageOptions, presentImages } from './images.ts'
@@ -43,6 +44,7 @@ export async function planConvergence(
   engine: Engine,
   options: ConvergeOptions,
 ): Promise<Convergence> {
+  assertSupported(project, options)
   const images = options.dryRun ? await presentImages(project, engine) : await ensureImages(project, engine, options)
   const provided = options.dryRun ? project : await upProviders(project, options)
   const observed = await observe(engine, project.name, provided, images)
@@ -65,6 +67,19 @@ export async function planConvergence(
     newId: randomId,
   })
   return { project: provided, observed, plan }
+}
+
+/** What a file asks for and is not done here is said before anything is changed. @throws TcomposeError UNSUPPORTED */
+function assertSupported(project: Project, options: ConvergeOptions): void {
+  const { warnings, errors } = checkSupport(project)
+  for (const warning of warnings) options.onWarning?.(warning.message)
+  const [first, ...others] = errors
+  if (!first) return
+  throw new TcomposeError(first.code, first.message, {
+    at: first.at,
+    hint: first.hint,
+    others: [...first.others, ...others],
+  })
 }
 
 /** The project with other numbers of containers. @throws TcomposeError NOT_FOUND for a service it does not have */
