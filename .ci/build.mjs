@@ -1,6 +1,6 @@
 // Builds dist/: the bundle, the native programs, the launcher. Called by setup.sh; safe to run at any time.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync, existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
 const root = new URL('..', import.meta.url).pathname
@@ -9,13 +9,36 @@ mkdirSync('dist', { recursive: true })
 const started = new Date()
 
 // musl-gcc brings the C library's headers, not the kernel's.
-const kernelHeaders = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch}-linux-gnu`]
+const kernelHeaders = [
+  '-idirafter',
+  '/usr/include',
+  '-idirafter',
+  `/usr/include/${{ x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch}-linux-gnu`,
+]
 const programs = { tcompose: 'launcher', 'tcompose-shim': 'shim', 'tcompose-fs': 'fs' }
 for (const [name, folder] of Object.entries(programs)) {
-  const sources = readdirSync(`src/runtime/${folder}`).filter((file) => file.endsWith('.c')).map((file) => `src/runtime/${folder}/${file}`)
+  const sources = readdirSync(`src/runtime/${folder}`)
+    .filter((file) => file.endsWith('.c'))
+    .map((file) => `src/runtime/${folder}/${file}`)
   if (sources.length === 0) continue
   // A running program is replaced by rename, never written over.
-  execFileSync('musl-gcc', ['-std=gnu11', '-static', '-Os', '-s', '-Wall', '-Wextra', '-Werror', ...kernelHeaders, '-o', `dist/.${name}.new`, ...sources], { stdio: 'inherit' })
+  execFileSync(
+    'musl-gcc',
+    [
+      '-std=gnu11',
+      '-static',
+      '-Os',
+      '-s',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      ...kernelHeaders,
+      '-o',
+      `dist/.${name}.new`,
+      ...sources,
+    ],
+    { stdio: 'inherit' },
+  )
   renameSync(`dist/.${name}.new`, `dist/${name}`)
 }
 
@@ -37,7 +60,9 @@ const result = await build({
   metafile: true,
   chunkNames: 'chunk-[hash]',
   // Packages in CommonJS inside an ES module bundle ask for these.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
   logLevel: 'warning',
 })
 for (const file of Object.keys(result.metafile.outputs)) old.delete(file.slice('dist/'.length))

@@ -24,7 +24,16 @@ for (const project of process.argv.length > 2 ? process.argv.slice(2) : ['unit',
   const file = join(results, `${project}.json`)
   const { status } = spawnSync(
     'vitest',
-    ['run', '--config', 'test/vitest.config.ts', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+    [
+      'run',
+      '--config',
+      'test/vitest.config.ts',
+      '--project',
+      project,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+    ],
     { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, NO_COLOR: '1' } },
   )
   let counted = false
@@ -40,7 +49,8 @@ for (const project of process.argv.length > 2 ? process.argv.slice(2) : ['unit',
         failed++
         counted = true
       }
-      for (const one of suite.assertionResults) if (one.status === 'failed') process.stdout.write(`FAILED: ${project}: ${one.fullName}\n`)
+      for (const one of suite.assertionResults)
+        if (one.status === 'failed') process.stdout.write(`FAILED: ${project}: ${one.fullName}\n`)
     }
   } catch (error) {
     process.stdout.write(`no report of ${project}: ${error.message}\n`)

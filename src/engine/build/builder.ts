@@ -124,6 +124,9 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
       return known
     },
     findStage(name, before) {
+      // A named context stands in for a stage of its name.
+      if (Object.keys(request.contexts ?? {}).some((each) => each.toLowerCase() === name.toLowerCase()))
+        return undefined
       for (let index = before - 1; index >= 0; index--) {
         if (file.stages[index]?.name === name.toLowerCase() && name !== '') return index
       }
