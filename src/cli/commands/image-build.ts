@@ -24,7 +24,8 @@ interface Options {
   readonly label?: readonly string[]
   readonly load?: boolean
   readonly network?: string
-  readonly noCacheFilter?: readonly string[]
+  /** Of `--no-cache-filter`: true when it is not given, since its name reads as a negation. */
+  readonly cacheFilter?: true | readonly string[]
   readonly output?: readonly string[]
   readonly platform?: readonly string[]
   readonly progress?: string
@@ -58,7 +59,9 @@ export function configureBuild(parent: Command, session: Session): void {
     .option('--load', 'Keep the image here (the default)')
     .option('--network <mode>', 'Network of build steps: default, none, host, or a network')
     .option('--no-cache', 'Do not use the cache')
-    .option('--no-cache-filter <stages>', 'Do not use the cache for these stages', collectList)
+    .option('--no-cache-filter <stages>', 'Do not use the cache for these stages', (value, before: unknown) =>
+      collectList(value, Array.isArray(before) ? (before as readonly string[]) : undefined),
+    )
     .option('-o, --output <destination>', 'DIR, - or type=local|tar|oci|docker|image,dest=PATH', collect)
     .option('--platform <platform>', 'Platform of the image', collectList)
     .option('--progress <type>', 'auto, plain or quiet')
@@ -118,7 +121,7 @@ function requestOf(session: Session, context: string, options: Options): BuildRe
     secrets: (options.secret ?? []).map((text) => toSecret(text, session.env)),
     ssh: options.ssh ?? [],
     noCache: !options.cache,
-    noCacheFilter: options.noCacheFilter ?? [],
+    noCacheFilter: Array.isArray(options.cacheFilter) ? (options.cacheFilter as readonly string[]) : [],
     pull: options.pull ?? false,
     network: options.network === 'default' ? undefined : options.network,
     shmSizeBytes: options.shmSize === undefined ? undefined : parseSizeBytes(options.shmSize),

@@ -16,6 +16,7 @@ import { createFileDigests } from './file-digests.ts'
 import { readIgnore } from './load-dockerfile.ts'
 import { fetchGit } from './remote-git.ts'
 import { fetchUrl } from './remote-url.ts'
+import { scratchState } from './stage-state.ts'
 import type { BuildContext } from './types.ts'
 
 type Deps = Pick<
@@ -95,6 +96,7 @@ async function unpackContext(run: Deps, stream: Readable, undo: AsyncDisposableS
 }
 
 async function loadImage(run: Deps, reference: string): Promise<External> {
+  if (reference === 'scratch') return { kind: 'image', id: '', layers: [], state: scratchState() }
   const image = await findImage(run, reference)
   const diffIds = image.config.rootfs.diff_ids
   const chains = chainIds(diffIds)

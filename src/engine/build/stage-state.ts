@@ -186,3 +186,15 @@ function checkSignal(text: string): void {
 export function workingDirectory(config: ImageRunConfig, path: string): string {
   return posix.isAbsolute(path) ? path : posix.join('/', config.WorkingDir ?? '', path)
 }
+
+/** `scratch`: nothing at all. */
+export function scratchState(): StageState {
+  return {
+    layers: [],
+    config: { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' },
+    author: undefined,
+    history: [],
+    args: new Map(),
+    commandSet: false,
+  }
+}

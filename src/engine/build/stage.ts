@@ -6,7 +6,15 @@ import { onLine, parseInstructionText } from '../../dockerfile/parse.ts'
 import { parseInstruction } from '../../dockerfile/parse-instruction.ts'
 import type { BuildRun } from './build-run.ts'
 import { placed } from './excerpt.ts'
-import { applyMetadata, DEFAULT_PATH, envValue, expander, type StageState, without } from './stage-state.ts'
+import {
+  applyMetadata,
+  DEFAULT_PATH,
+  envValue,
+  expander,
+  type StageState,
+  scratchState,
+  without,
+} from './stage-state.ts'
 import { copyStep } from './step-copy.ts'
 import { runStep } from './step-run.ts'
 import { workdirStep } from './step-workdir.ts'
@@ -131,18 +139,6 @@ function withHistory(run: BuildRun, { state, createdBy, empty }: StepResult): St
 /** RFC 3339 without fraction. */
 export function isoOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
-}
-
-/** `scratch`: nothing at all. */
-export function scratchState(): StageState {
-  return {
-    layers: [],
-    config: { Env: [`PATH=${DEFAULT_PATH}`], WorkingDir: '/' },
-    author: undefined,
-    history: [],
-    args: new Map(),
-    commandSet: false,
-  }
 }
 
 async function baseOf(
