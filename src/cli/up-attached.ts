@@ -84,7 +84,8 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
   const cascade = cascadeOf(options)
   const everything = (async (): Promise<Reason> => {
     await starting
-    await monitor.ended()
+    // A rebuild ends containers: with --watch only Ctrl-C ends us.
+    await (options.watch ? watchFiles(run, abort.signal) : monitor.ended())
     return { kind: 'ended' }
   })().catch((error: unknown): Reason => ({ kind: 'failed', error }))
   const aborting =
@@ -151,6 +152,12 @@ async function superviseUp(run: AttachedRun, monitor: Monitor): Promise<number> 
       },
     })
   }
+}
+
+/** `--watch`: files are followed beside the output. */
+async function watchFiles(run: AttachedRun, signal: AbortSignal): Promise<void> {
+  const { followFiles } = await import('./follow-files.ts')
+  await followFiles(run.session, run.services, { prune: true, quiet: run.options.quietBuild ?? false }, signal)
 }
 
 function shortOf(name: string, plan: Plan): string {
