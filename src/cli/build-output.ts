@@ -47,7 +47,7 @@ export function createBuildOutput(options: {
       switch (event.state) {
         case 'started':
           started.set(key, performance.now())
-          line(`#${number} [${service}] ${event.name}`)
+          line(`#${number} ${service === '' ? '' : `[${service}] `}${event.name}`)
           return
         case 'done':
           line(
@@ -57,7 +57,7 @@ export function createBuildOutput(options: {
           )
           return
         case 'cached':
-          if (!started.has(key)) line(`#${number} [${service}] ${event.name}`)
+          if (!started.has(key)) line(`#${number} ${service === '' ? '' : `[${service}] `}${event.name}`)
           line(`#${number} CACHED`)
           return
         case 'error':

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { createLimiter } from '../../base/concurrency.ts'
 import { parseDurationMs } from '../../base/duration.ts'
 import { TcomposeError, throwIfAborted } from '../../base/errors.ts'
+import { expand } from '../../dockerfile/expand.ts'
 import type { Stage } from '../../dockerfile/instructions.ts'
 import { lintDockerfile } from '../../dockerfile/lint.ts'
 import { parseDockerfile } from '../../dockerfile/parse.ts'
@@ -21,7 +22,7 @@ import { contextDirectory, loadExternal } from './external.ts'
 import { createFileDigests } from './file-digests.ts'
 import { loadDockerfile } from './load-dockerfile.ts'
 import { writeOutputs } from './outputs.ts'
-import { pruneCache } from './prune.ts'
+import { boundCache, pruneCache } from './prune.ts'
 import { buildStage } from './stage.ts'
 import { neededStages } from './stage-needs.ts'
 import type { StageState } from './stage-state.ts'
@@ -74,7 +75,13 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
     given,
     automaticArgs(hostPlatform(), platform, request.target ?? file.stages.at(-1)?.name ?? ''),
   )
-  const linted = lintDockerfile(loaded.text, { args: given, ignore: loaded.ignore, target: request.target })
+  const environments = await baseEnvironments(shared.images, file.stages, args.values)
+  const linted = lintDockerfile(loaded.text, {
+    args: given,
+    ignore: loaded.ignore,
+    target: request.target,
+    baseEnv: (image) => environments.get(image),
+  })
   const warnings = linted.warnings.map((warning) => ({
     kind: 'warning' as const,
     rule: warning.rule,
@@ -144,7 +151,35 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
   if (cause !== undefined) throw cause
   const state = await run.stage(target)
   const imageId = await writeOutputs(run, state)
+  await boundCache(shared)
   return { ...(imageId === undefined ? {} : { imageId }), warnings }
+}
+
+/** Names in the environments of the base images that are here. */
+async function baseEnvironments(
+  images: Images,
+  stages: readonly Stage[],
+  values: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>()
+  for (const { base } of stages) {
+    const name = expandOptional(base, values)
+    if (name === undefined || found.has(name)) continue
+    const image = await images.find(name).catch(() => undefined)
+    if (image)
+      found.set(name, ['PATH', ...(image.config.config?.Env ?? []).map((entry) => entry.split('=')[0] as string)])
+  }
+  return found
+}
+
+function expandOptional(text: string, values: ReadonlyMap<string, string>): string | undefined {
+  try {
+    return expand(text, (key) => values.get(key)).text
+  } catch (error) {
+    // What is wrong with it is said where it is used.
+    if (error instanceof TcomposeError) return undefined
+    throw error
+  }
 }
 
 function refuseUnsupported(request: BuildRequest): void {

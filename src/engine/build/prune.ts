@@ -38,6 +38,17 @@ export async function pruneCache(
   return { removed, bytes }
 }
 
+/** Most that the cache may hold; beyond it, what has not been used for the longest time goes. */
+const MAX_BYTES = 20 * 1024 ** 3
+/** So much is left then, so that not every build has to look for more. */
+const KEPT_BYTES = 16 * 1024 ** 3
+
+/** Keeps the cache within its bounds. */
+export async function boundCache(deps: Parameters<typeof pruneCache>[0]): Promise<void> {
+  const total = Number(deps.db.one('SELECT total(size) AS n FROM build_cache')?.n ?? 0)
+  if (total > MAX_BYTES) await pruneCache(deps, { keepBytes: KEPT_BYTES })
+}
+
 function namesIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory)
