@@ -1,6 +1,7 @@
 import { TcomposeError } from '../base/errors.ts'
 import { randomHex, randomId } from '../base/id.ts'
 import { silent } from '../base/progress.ts'
+import { splitWords } from '../base/words.ts'
 import type { Project } from '../compose/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import { presentImages } from '../project/images.ts'
@@ -14,7 +15,6 @@ import { readEnvFile } from './load.ts'
 import type { Session } from './session.ts'
 import { connectTerminal } from './terminal.ts'
 import { converge } from './up.ts'
-import { splitWords } from './words.ts'
 
 export interface RunOptions {
   readonly build?: boolean

@@ -25,9 +25,9 @@ export function configure(command: Command, session: Session): void {
     const container = pickOne(await openScope(session, [service]), service, options.index)
     const engine = await session.engine()
     const { emit } = await session.progress()
-    const { commitContainer } = await import('../commit-container.ts')
+    const { commitContainer } = await import('../../engine/images/commit.ts')
     emit({ id: container.name, status: 'working', text: 'Committing' })
-    const id = await commitContainer(engine, container, {
+    const { id } = await commitContainer(engine, container, {
       reference,
       changes: options.change ?? [],
       author: options.author,

@@ -79,7 +79,7 @@ export function configure(command: Command, session: Session): void {
         reference: string | undefined,
         options: { message?: string; change?: readonly string[]; platform?: string },
       ) => {
-        const { parseChanges } = await import('../image-changes.ts')
+        const { parseChanges } = await import('../../engine/images/image-changes.ts')
         if (file !== '-') await checkReadable(file)
         const engine = await session.engine()
         const image = await engine.images.import(file === '-' ? process.stdin : createReadStream(file), {

@@ -2,7 +2,15 @@ import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
-import { diffUpper, type FsTarget, packTree, removePath, statPath, unpackTar } from '../../runtime/fs-worker.ts'
+import {
+  diffUpper,
+  diskUsage,
+  type FsTarget,
+  packTree,
+  removePath,
+  statPath,
+  unpackTar,
+} from '../../runtime/fs-worker.ts'
 import { resolveRootPath } from '../../runtime/root-reader.ts'
 import { resolveUser } from '../../runtime/user.ts'
 import { accountFiles } from './accounts.ts'
@@ -136,6 +144,20 @@ export async function exportContainer(context: ContainerContext, stored: StoredC
       ? { kind: 'overlay', lowers: [`${directoryOf(context, stored.id)}/upper`, ...lowers] }
       : { ...target, kind: 'overlay', lowers, binds: [] }
   return packTree(layers, '/', { name: '' })
+}
+
+/** What the container wrote, as a layer on its image. */
+export function exportContainerChanges(context: ContainerContext, stored: StoredContainer): Readable {
+  const upper = { kind: 'directory', path: `${directoryOf(context, stored.id)}/upper` } as const
+  return packTree(upper, '/', { name: '', mode: 'layer', exclude: ['/sbin/docker-init'] })
+}
+
+export async function containerWrittenBytes(
+  context: ContainerContext,
+  stored: StoredContainer,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  return (await diskUsage(`${directoryOf(context, stored.id)}/upper`, signal)).sizeBytes
 }
 
 export async function containerChanges(

@@ -147,6 +147,14 @@ export function createContainers(deps: ContainersDeps): Containers & NeedsRepair
       const { exportContainer } = await import('./archive.ts')
       return await exportContainer(context, stored(ref))
     },
+    async exportChanges(ref) {
+      const { exportContainerChanges } = await import('./archive.ts')
+      return exportContainerChanges(context, stored(ref))
+    },
+    async writtenBytes(ref, signal) {
+      const { containerWrittenBytes } = await import('./archive.ts')
+      return await containerWrittenBytes(context, stored(ref), signal)
+    },
     async changes(ref) {
       const { containerChanges } = await import('./archive.ts')
       return await containerChanges(context, stored(ref))

@@ -276,6 +276,10 @@ export interface Containers {
   removePaths(ref: string, paths: readonly string[]): Promise<void>
   /** The whole root as a tar (`export`). */
   export(ref: string): Promise<Readable>
+  /** What it changed in its root, as a layer's tar (`.wh.` entries for what it removed). */
+  exportChanges(ref: string): Promise<Readable>
+  /** Bytes of the files that it wrote into its root. */
+  writtenBytes(ref: string, signal?: AbortSignal): Promise<number>
   /** Differences from the image: A, C or D and the path. */
   changes(ref: string): Promise<readonly { readonly kind: 'A' | 'C' | 'D'; readonly path: string }[]>
   /**

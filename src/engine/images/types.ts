@@ -91,14 +91,20 @@ export interface Images {
   /** Docker or OCI archive, plain, gzip or zstd. Gives the loaded references (or ids). */
   load(archive: Readable, emit: Emit, signal?: AbortSignal): Promise<readonly string[]>
   save(refs: readonly string[], out: Writable, options?: { readonly format?: 'docker' | 'oci' }): Promise<void>
-  /** Makes an image of a root file system tarball. */
+  /**
+   * Makes an image of a root file system tarball; with `base` (an image), the tar is one more layer on that one's.
+   */
   import(
     tar: Readable,
     options: {
       readonly reference?: string
       readonly message?: string
+      readonly author?: string
+      /** For its history. */
+      readonly createdBy?: string
       readonly config?: ImageRunConfig
       readonly platform?: string
+      readonly base?: string
     },
   ): Promise<Image>
   /** Registers an image made here: its layers are in the layer store already. */

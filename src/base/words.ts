@@ -1,4 +1,4 @@
-import { TcomposeError } from '../base/errors.ts'
+import { TcomposeError } from './errors.ts'
 
 /** Splits as a shell would, without running anything: blanks, quotes, backslashes. @throws TcomposeError INVALID */
 export function splitWords(text: string): readonly string[] {

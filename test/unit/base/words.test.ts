@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { splitWords } from '../../../src/cli/words.ts'
+import { splitWords } from '../../../src/base/words.ts'
 
 test.each([
   ['a b  c', ['a', 'b', 'c']],

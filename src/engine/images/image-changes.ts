@@ -1,8 +1,8 @@
-import { TcomposeError } from '../base/errors.ts'
-import type { ImageRunConfig } from '../engine/images/types.ts'
-import { splitWords } from './words.ts'
+import { TcomposeError } from '../../base/errors.ts'
+import { splitWords } from '../../base/words.ts'
+import type { ImageRunConfig } from './types.ts'
 
-/** Dockerfile instructions of `--change`, as an image's configuration. @throws TcomposeError INVALID */
+/** Dockerfile instructions (`--change`, `changes=`), as an image's configuration. @throws TcomposeError INVALID */
 export function parseChanges(changes: readonly string[]): ImageRunConfig {
   let config: Record<string, unknown> = {}
   for (const text of changes) {
@@ -52,7 +52,7 @@ function change(instruction: string, value: string, config: Record<string, unkno
     case 'STOPSIGNAL':
       return { StopSignal: value }
     default:
-      throw new TcomposeError('INVALID', `${instruction} is not valid in --change`, {
+      throw new TcomposeError('INVALID', `${instruction} is not valid as a change of an image`, {
         hint: 'CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR are',
       })
   }
