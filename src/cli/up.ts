@@ -59,8 +59,10 @@ export async function converge(
     stream: process.stdout,
     quiet: options.quietBuild ?? session.globals.progress === 'quiet',
   })
-  const removeOrphans = options.removeOrphans ?? isTrue(session.env.COMPOSE_REMOVE_ORPHANS)
-  const ignoreOrphans = isTrue(session.env.COMPOSE_IGNORE_ORPHANS)
+  // The project's .env may set these too.
+  const known: NodeJS.ProcessEnv = { ...project.environment, ...session.env }
+  const removeOrphans = options.removeOrphans ?? isTrue(known.COMPOSE_REMOVE_ORPHANS)
+  const ignoreOrphans = isTrue(known.COMPOSE_IGNORE_ORPHANS)
   if (removeOrphans && ignoreOrphans) {
     throw new TcomposeError('INVALID', 'cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans')
   }

@@ -21,6 +21,7 @@ cat >"$work/base/bin/printenv" <<'TXT'
 eval "[ -n \"\${$1+set}\" ] && printf '%s\\n' \"\$$1\""
 TXT
 chmod 755 "$work/base/bin/printenv"
+mkdir -p "$work/base/usr/local/bin"
 tar -C "$work/base" -cf "$work/base.tar" .
 $tcompose image import -c "$path" -c 'CMD ["/bin/sh"]' "$work/base.tar" alpine:latest >/dev/null
 for name in alpine:3.20 busybox:latest bash:latest test:latest; do $tcompose image tag alpine:latest "$name"; done

@@ -33,7 +33,9 @@ export function configure(command: Command, session: Session): void {
         : []
       const plan = planDown(name, project, observed, {
         services,
-        removeOrphans: options.removeOrphans ?? isTrue(session.env.COMPOSE_REMOVE_ORPHANS),
+        removeOrphans:
+          options.removeOrphans ??
+          isTrue(session.env.COMPOSE_REMOVE_ORPHANS ?? project?.environment.COMPOSE_REMOVE_ORPHANS),
         volumes: options.volumes ?? false,
         timeoutSeconds: options.timeout,
         images,
