@@ -18,6 +18,7 @@ export async function up(session: Session, services: readonly string[], options:
       hint: 'the file has no services, or profiles disable them',
     })
   }
+  if (options.menu === true) session.warn('--menu is not supported: there are no keyboard shortcuts, use --watch or -d')
   const project = withScale(loaded, parseScale(options.scale ?? []))
   checkServiceNames(project, [...(options.attach ?? []), ...(options.exitCodeFrom ? [options.exitCodeFrom] : [])])
   const start = options.start !== false
