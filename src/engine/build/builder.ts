@@ -22,7 +22,7 @@ import { contextDirectory, loadExternal } from './external.ts'
 import { createFileDigests } from './file-digests.ts'
 import { loadDockerfile } from './load-dockerfile.ts'
 import { writeOutputs } from './outputs.ts'
-import { boundCache, pruneCache } from './prune.ts'
+import { boundCache, cacheEntries, pruneCache } from './prune.ts'
 import { buildStage } from './stage.ts'
 import { neededStages } from './stage-needs.ts'
 import type { StageState } from './stage-state.ts'
@@ -43,6 +43,7 @@ export function createBuilder(deps: BuilderDeps): Builder {
   const cache = createStepCache(deps.db, layers)
   return {
     build: (request, options) => build({ ...deps, layers, cache }, request, options),
+    cached: async () => cacheEntries(deps.db),
     prune: (options = {}) =>
       pruneCache(
         { ...deps, layers },

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Digest } from '../../base/digest.ts'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
 import { silent } from '../../base/progress.ts'
+import { parseReference } from '../../base/reference.ts'
 import { unpackTar } from '../../runtime/fs-worker.ts'
 import { forUnpacking } from '../content/compression.ts'
 import { makeTemporary } from '../content/temporary.ts'
@@ -131,6 +132,7 @@ async function findImage(run: Deps, reference: string): Promise<Image> {
       emit: silent,
       platform: formatPlatform(run.platform),
       signal: run.signal,
+      credentials: run.request.credentials?.[parseReference(reference).domain],
     })
     run.onEvent({ kind: 'step', id: `image ${reference}`, name, state: 'done' })
     return image

@@ -3,6 +3,7 @@ import { diskUsage, removeTree } from '../../runtime/fs-worker.ts'
 import type { Layers } from '../layers/types.ts'
 import type { Database } from '../state/database.ts'
 import type { EnginePaths } from '../state/paths.ts'
+import type { Builder } from './types.ts'
 
 /** Cache entries that nobody has used for the longest time go first. */
 export async function pruneCache(
@@ -47,6 +48,21 @@ const KEPT_BYTES = 16 * 1024 ** 3
 export async function boundCache(deps: Parameters<typeof pruneCache>[0]): Promise<void> {
   const total = Number(deps.db.one('SELECT total(size) AS n FROM build_cache')?.n ?? 0)
   if (total > MAX_BYTES) await pruneCache(deps, { keepBytes: KEPT_BYTES })
+}
+
+/** Least recently used first. */
+export function cacheEntries(db: Database): Awaited<ReturnType<Builder['cached']>> {
+  const rows = db.all(
+    `SELECT key, size, created_at, used_at, layer_key IN (SELECT layer_key FROM image_layers) AS shared
+     FROM build_cache ORDER BY used_at`,
+  )
+  return rows.map((row) => ({
+    key: String(row.key),
+    sizeBytes: Number(row.size),
+    createdAt: String(row.created_at),
+    usedAt: String(row.used_at),
+    shared: Number(row.shared ?? 0) === 1,
+  }))
 }
 
 function namesIn(directory: string): readonly string[] {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../../base/digest.ts'
 import type { Emit } from '../../base/progress.ts'
+import type { Credentials } from '../registry/types.ts'
 
 export type BuildContext =
   | { readonly kind: 'directory'; readonly path: string }
@@ -39,6 +40,8 @@ export interface BuildRequest {
   readonly privileged?: boolean
   readonly cacheFrom?: readonly string[]
   readonly cacheTo?: readonly string[]
+  /** For registries by host (`docker.io` for Docker Hub), instead of those in Docker's configuration. */
+  readonly credentials?: Readonly<Record<string, Credentials>>
   readonly attestations?: Readonly<Record<string, string>>
   readonly outputs?: readonly BuildOutput[]
   readonly check?: boolean
@@ -87,6 +90,17 @@ export interface Builder {
       readonly signal?: AbortSignal | undefined
     },
   ): Promise<BuildResult>
+  /** The results of steps that are kept. */
+  cached(): Promise<
+    readonly {
+      readonly key: string
+      readonly sizeBytes: number
+      readonly createdAt: string
+      readonly usedAt: string
+      /** Whether an image has its layer too. */
+      readonly shared: boolean
+    }[]
+  >
   /** Removes cache entries: least recently used first, until `keepBytes` are left; all unused ones without it. */
   prune(options?: {
     readonly all?: boolean

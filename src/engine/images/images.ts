@@ -151,6 +151,27 @@ export function createImages(deps: ImagesDeps): Images {
       return digest
     },
 
+    async remote(ref, options = {}) {
+      const { inspectRemote } = await import('./remote.ts')
+      return await inspectRemote(env, ref, options)
+    },
+
+    async usage() {
+      const all = db.one(
+        'SELECT coalesce(sum(size), 0) AS size FROM layers WHERE key IN (SELECT layer_key FROM image_layers)',
+      )
+      const shared = db.all(
+        `SELECT image_id, sum(size) AS size FROM (SELECT DISTINCT image_id, layer_key FROM image_layers)
+         JOIN layers ON key = layer_key
+         WHERE layer_key IN (SELECT layer_key FROM image_layers GROUP BY layer_key HAVING count(DISTINCT image_id) > 1)
+         GROUP BY image_id`,
+      )
+      return {
+        layersBytes: Number(all?.size ?? 0),
+        sharedBytes: new Map(shared.map((row) => [String(row.image_id) as Digest, Number(row.size)])),
+      }
+    },
+
     async reconcile() {
       await removeStaleTemporaries(paths)
       await removePartials(paths)

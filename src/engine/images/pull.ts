@@ -42,7 +42,7 @@ export async function pullImage(store: ImageStore, ref: string, options: PullOpt
   const { env } = store
   const { client, result: top } = await connectRepository(
     reference,
-    { env, action: 'pull', insecure: options.insecure, signal: options.signal },
+    { env, action: 'pull', insecure: options.insecure, signal: options.signal, credentials: options.credentials },
     (candidate) => candidate.manifest(reference.digest ?? (reference.tag as string)),
   )
   await using _client = client

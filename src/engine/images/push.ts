@@ -30,10 +30,8 @@ export async function pushImage(
   }
   const config = store.records.config(image.id)
   const layers = store.layersOf(image.id)
-  const { client } = await connectRepository(
-    reference,
-    { env: store.env, action: 'push', insecure: options.insecure, signal: options.signal },
-    (candidate) => candidate.hasBlob(image.id),
+  const { client } = await connectRepository(reference, { ...options, env: store.env, action: 'push' }, (candidate) =>
+    candidate.hasBlob(image.id),
   )
   await using _client = client
   const descriptors = await mapConcurrent(layers, PARALLEL, async (layer, index) => {

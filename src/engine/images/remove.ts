@@ -148,6 +148,7 @@ export async function pruneImages(
       if (!options.all && image.tags.length > 0) continue
       if (before !== undefined && !(Date.parse(image.createdAt) < before)) continue
       if (!hasLabels(image, options.labels ?? []) || usersOf(store, image.id).length > 0) continue
+      if (options.notLabels?.some((label) => hasLabels(image, [label]))) continue
       for (const name of [...image.tags, ...image.repoDigests]) removed.push(name)
       store.records.delete(image.id)
       removed.push(image.id)

@@ -1,6 +1,8 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Digest } from '../../base/digest.ts'
 import type { Emit } from '../../base/progress.ts'
+import type { Descriptor, Platform } from '../content/manifest.ts'
+import type { Credentials } from '../registry/types.ts'
 
 /** The `config` part of an OCI image config, in the file's own (Docker's) field names. */
 export interface ImageRunConfig {
@@ -86,6 +88,8 @@ export interface Images {
   prune(options?: {
     readonly all?: boolean
     readonly labels?: readonly string[]
+    /** Images with any of these stay. */
+    readonly notLabels?: readonly string[]
     readonly olderThan?: string
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
   /** Docker or OCI archive, plain, gzip or zstd. Gives the loaded references (or ids). */
@@ -124,8 +128,20 @@ export interface Images {
   pull(ref: string, options: PullOptions): Promise<Image>
   push(
     ref: string,
-    options: { readonly emit: Emit; readonly signal?: AbortSignal | undefined; readonly insecure?: boolean },
+    options: {
+      readonly emit: Emit
+      readonly signal?: AbortSignal | undefined
+      readonly insecure?: boolean
+      readonly credentials?: Credentials | undefined
+    },
   ): Promise<Digest>
+  /** What a registry has under a name, without pulling it. @throws TcomposeError NOT_FOUND, DENIED, UNAVAILABLE */
+  remote(
+    ref: string,
+    options?: { readonly signal?: AbortSignal | undefined; readonly credentials?: Credentials | undefined },
+  ): Promise<{ readonly descriptor: Descriptor; readonly platforms: readonly Platform[] }>
+  /** Bytes on disk: of all layers of images together, and of each image those that others have too. */
+  usage(): Promise<{ readonly layersBytes: number; readonly sharedBytes: ReadonlyMap<Digest, number> }>
   reconcile(): Promise<void>
 }
 
@@ -134,4 +150,6 @@ export interface PullOptions {
   readonly platform?: string | undefined
   readonly signal?: AbortSignal | undefined
   readonly insecure?: boolean
+  /** Instead of those in Docker's configuration. */
+  readonly credentials?: Credentials | undefined
 }

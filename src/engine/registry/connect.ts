@@ -4,13 +4,15 @@ import { createRepositoryClient } from './client.ts'
 import { openDockerConfig } from './docker-config.ts'
 import { endpointsOf, registrySettings } from './endpoints.ts'
 import { createTransport, explain, isUnreachable } from './transport.ts'
-import type { Endpoint, RepositoryClient } from './types.ts'
+import type { Credentials, Endpoint, RepositoryClient } from './types.ts'
 
 export interface ConnectOptions {
   readonly env: NodeJS.ProcessEnv
   readonly action: 'pull' | 'push'
   readonly insecure?: boolean | undefined
   readonly signal?: AbortSignal | undefined
+  /** Instead of those in Docker's configuration. */
+  readonly credentials?: Credentials | undefined
 }
 
 /**
@@ -25,7 +27,7 @@ export async function connectRepository<T>(
   const config = openDockerConfig(options.env)
   let login: ReturnType<typeof config.credentials> | undefined
   const credentials = () => {
-    login ??= config.credentials(reference.domain)
+    login ??= options.credentials ? Promise.resolve(options.credentials) : config.credentials(reference.domain)
     return login
   }
   const endpoints = endpointsOf(reference.domain, registrySettings(options.env), {

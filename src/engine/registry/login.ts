@@ -27,6 +27,11 @@ export async function login(request: LoginRequest): Promise<{ readonly domain: s
   return { domain, storedIn: config.path }
 }
 
+/** As `login`, keeping nothing. */
+export async function checkLogin(request: LoginRequest): Promise<void> {
+  await check(domainOf(request.server), { username: request.username, password: request.password }, request)
+}
+
 /** Forgets the credentials of a registry. @returns whether there were any */
 export async function logout(options: {
   readonly env: NodeJS.ProcessEnv

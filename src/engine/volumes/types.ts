@@ -33,8 +33,12 @@ export interface Volumes {
   remove(name: string, options?: { readonly force?: boolean }): Promise<void>
   prune(filter?: {
     readonly labels?: readonly string[]
+    /** Volumes with any of these stay. */
+    readonly notLabels?: readonly string[]
     readonly all?: boolean
   }): Promise<{ readonly removed: readonly string[]; readonly bytes: number }>
+  /** Bytes that its content takes on disk. */
+  usedBytes(name: string, signal?: AbortSignal): Promise<number>
   /** Makes it ready for a container (mounts `driver_opts` devices, …) and gives the directory to bind. */
   use(name: string, containerId: string): Promise<string>
   /** Copies `source` (a directory of a mounted image root, opened confined) in, once, if the volume is still empty. */

@@ -86,12 +86,17 @@ export function createVolumes(deps: VolumeDeps): Volumes {
         if (!filter.all && !volume.anonymous) continue
         if (usersOf(volume.name).length > 0 || !(filter.labels ?? []).every((label) => hasLabel(volume.labels, label)))
           continue
+        if (filter.notLabels?.some((label) => hasLabel(volume.labels, label))) continue
         const size = existsSync(volume.mountpoint) ? (await diskUsage(volume.mountpoint)).allocatedBytes : 0
         await locked(volume.name, () => remove(volume.name))
         bytes += size
         removed.push(volume.name)
       }
       return { removed, bytes }
+    },
+    async usedBytes(name, signal) {
+      const { mountpoint } = get(name)
+      return existsSync(mountpoint) ? (await diskUsage(mountpoint, signal)).allocatedBytes : 0
     },
     use: (name, containerId) =>
       locked(name, async () => {
