@@ -15,6 +15,8 @@ export interface ApiRequest {
   readonly signal: AbortSignal
   /** @throws TcomposeError INVALID for what is no JSON object; `{}` for an empty body */
   json(): Promise<JsonObject>
+  /** As `json`, of the object that the body begins with; the rest stays in it, as what a taken-over connection sends. */
+  firstJson(): Promise<JsonObject>
 }
 
 export interface ApiResponse {

@@ -1,18 +1,21 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import { Duplex, Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import type { Engine } from '../engine/engine.ts'
 import type { ApiRequest, ApiResponse, JsonObject, ResponseStream } from './exchange.ts'
+import { readFirstObject, takeOver, type Upgrade } from './hijack.ts'
 import { badRequest, errorBody, httpStatus } from './http-error.ts'
 import { API_VERSION, createRouter, type Router, splitVersion } from './router.ts'
 import { buildRoutes } from './routes/build.ts'
 import { containerRoutes } from './routes/containers.ts'
+import { diskUseRoutes } from './routes/disk-use.ts'
 import { eventRoutes } from './routes/events.ts'
-import { execRoutes } from './routes/exec.ts'
+import { createExecs, execRoutes } from './routes/exec.ts'
 import { imageRoutes } from './routes/images.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { systemRoutes } from './routes/system.ts'
+import { unsupportedRoutes } from './routes/unsupported.ts'
 import { volumeRoutes } from './routes/volumes.ts'
 
 const MAX_JSON_BYTES = 8 * 1024 * 1024
@@ -30,21 +33,26 @@ export interface ApiServerOptions {
   readonly mode?: number
   /** What `/version` and `/info` call us. */
   readonly version: string
+  /** For registries, as the engine was opened with; default this process's. */
+  readonly env?: NodeJS.ProcessEnv
   readonly onConnectionsChange?: () => void
 }
 
 /** Serves the Docker Engine API of an engine. */
 export async function listenApi(engine: Engine, options: ApiServerOptions): Promise<ApiServer> {
+  const execs = createExecs()
   const router = createRouter(
-    systemRoutes(engine, options.version),
-    containerRoutes(engine),
+    systemRoutes(engine, options),
+    containerRoutes(engine, (id) => execs.of(id)),
     streamRoutes(engine),
-    execRoutes(engine),
+    execRoutes(engine, execs),
     imageRoutes(engine),
     networkRoutes(engine),
     volumeRoutes(engine),
     eventRoutes(engine),
     buildRoutes(engine),
+    diskUseRoutes(engine),
+    unsupportedRoutes(),
   )
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 0 }, (request, response) => {
     serve(router, request, response, undefined).catch(() => response.destroy())
@@ -107,11 +115,6 @@ async function serveUpgrade(router: Router, request: IncomingMessage, socket: Du
   else if (response.writableEnded) response.once('finish', () => socket.end())
 }
 
-interface Upgrade {
-  readonly socket: Duplex
-  readonly body: Buffer
-}
-
 async function serve(
   router: Router,
   message: IncomingMessage,
@@ -122,7 +125,8 @@ async function serve(
   raw.setHeader('Docker-Experimental', 'false')
   raw.setHeader('Ostype', 'linux')
   raw.setHeader('Server', `Docker/tcompose (linux)`)
-  const response = createResponse(message, raw, upgrade)
+  const body = upgrade ? Readable.from(upgrade.body.length > 0 ? [upgrade.body] : []) : message
+  const response = createResponse(message, raw, body, upgrade)
   const gone = new AbortController()
   raw.on('close', () => gone.abort())
   upgrade?.socket.on('close', () => gone.abort())
@@ -137,7 +141,6 @@ async function serve(
     if (typeof versioned === 'string') throw badRequest(versioned)
     const match = router.match(message.method ?? 'GET', versioned.path)
     if (!match) return response.json(404, { message: 'page not found' })
-    const body = upgrade ? Readable.from(upgrade.body.length > 0 ? [upgrade.body] : []) : message
     const request: ApiRequest = {
       method: message.method ?? 'GET',
       version: versioned.version,
@@ -147,6 +150,12 @@ async function serve(
       body,
       signal: gone.signal,
       json: () => readJson(body),
+      async firstJson() {
+        if (upgrade || message.headers['transfer-encoding'] === undefined) return await readJson(body)
+        const text = await readFirstObject(body)
+        if (text === undefined) throw badRequest('invalid JSON in request body: an object is expected')
+        return parseJson(text)
+      },
     }
     await match.handler(request, response)
   } catch (error) {
@@ -163,7 +172,12 @@ function decode(path: string): string {
   }
 }
 
-function createResponse(message: IncomingMessage, raw: ServerResponse, upgrade: Upgrade | undefined): ApiResponse {
+function createResponse(
+  message: IncomingMessage,
+  raw: ServerResponse,
+  body: Readable,
+  upgrade: Upgrade | undefined,
+): ApiResponse {
   return {
     raw,
     header: (name, value) => void raw.setHeader(name, value),
@@ -182,19 +196,7 @@ function createResponse(message: IncomingMessage, raw: ServerResponse, upgrade: 
       return responseStream(raw)
     },
     hijack(contentType) {
-      if (upgrade) {
-        const { socket } = upgrade
-        raw.detachSocket(socket as never)
-        socket.write(
-          `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`,
-        )
-        return socket
-      }
-      raw.shouldKeepAlive = false
-      raw.useChunkedEncodingByDefault = false
-      raw.writeHead(200, { 'Content-Type': contentType, Connection: 'close' })
-      raw.flushHeaders()
-      return Duplex.from({ readable: message, writable: raw })
+      return takeOver(message, raw, body, upgrade, contentType)
     },
   }
 }
@@ -225,7 +227,11 @@ async function readJson(body: Readable): Promise<JsonObject> {
     if (size > MAX_JSON_BYTES) throw badRequest('request body is too large')
     parts.push(chunk as Buffer)
   }
-  const text = Buffer.concat(parts).toString().trim()
+  return parseJson(Buffer.concat(parts).toString())
+}
+
+function parseJson(body: string): JsonObject {
+  const text = body.trim()
   if (text === '' || text === 'null') return {}
   let parsed: unknown
   try {

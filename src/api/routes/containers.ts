@@ -5,10 +5,12 @@ import { type ApiRequest, type Filters, flag, integer, readFilters } from '../ex
 import { badRequest } from '../http-error.ts'
 import type { Routes } from '../router.ts'
 import { isRunning, wireContainer, wireContainerSummary } from '../wire/container.ts'
+import { containerSizes } from '../wire/container-sizes.ts'
 import { readCreate, readRestart } from '../wire/create-request.ts'
 import { readResources } from '../wire/create-resources.ts'
+import { matchesLabel } from '../wire/label.ts'
 import { object } from '../wire/read.ts'
-import { unixSeconds } from '../wire/time.ts'
+import { untilTime } from '../wire/until.ts'
 
 const FILTERS = [
   'ancestor',
@@ -29,15 +31,28 @@ const FILTERS = [
 ]
 
 /** Containers without their streams. */
-export function containerRoutes(engine: Engine): Routes {
+export function containerRoutes(engine: Engine, execsOf: (containerId: string) => readonly string[]): Routes {
   const { containers } = engine
   return {
     'GET /containers/json': async (request, response) => {
       const found = await listContainers(engine, request)
-      response.json(200, found.map(wireContainerSummary))
+      const sized = flag(request.query, 'size')
+      response.json(
+        200,
+        await Promise.all(
+          found.map(async (one) => ({
+            ...wireContainerSummary(one),
+            ...(sized ? await containerSizes(engine, one, request.signal) : {}),
+          })),
+        ),
+      )
     },
-    'GET /containers/{id}/json': async ({ params }, response) => {
-      response.json(200, wireContainer(await containers.get(params.id as string), engine.paths))
+    'GET /containers/{id}/json': async ({ params, query, signal }, response) => {
+      const container = await containers.get(params.id as string)
+      response.json(200, {
+        ...wireContainer(container, engine.paths, execsOf(container.id)),
+        ...(flag(query, 'size') ? await containerSizes(engine, container, signal) : {}),
+      })
     },
     'POST /containers/create': async (request, response) => {
       const name = (request.query.get('name') || `tc_${randomHex(12)}`).replace(/^\//, '')
@@ -109,18 +124,23 @@ export function containerRoutes(engine: Engine): Routes {
         changes.length === 0 ? null : changes.map(({ kind, path }) => ({ Path: path, Kind: kinds[kind] })),
       )
     },
-    'POST /containers/prune': async ({ query }, response) => {
+    'POST /containers/prune': async ({ query, signal }, response) => {
       const filters = readFilters(query, ['label', 'label!', 'until'])
+      const until = filters.get('until')?.[0]
+      const before = until === undefined ? undefined : Date.parse(untilTime(until))
       const removed: string[] = []
+      let bytes = 0
       for (const container of await containers.list({ labels: filters.get('label') ?? [] })) {
         const { status } = container.state
         if (status !== 'created' && status !== 'exited' && status !== 'dead') continue
-        if (!olderThan(container, filters.get('until')?.[0])) continue
-        if ((filters.get('label!') ?? []).some((label) => hasLabel(container, label))) continue
+        if (before !== undefined && !(Date.parse(container.createdAt) < before)) continue
+        if ((filters.get('label!') ?? []).some((label) => matchesLabel(container.labels, label))) continue
+        const written = await containers.writtenBytes(container.id, signal)
         await containers.remove(container.id)
+        bytes += written
         removed.push(container.id)
       }
-      response.json(200, { ContainersDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: 0 })
+      response.json(200, { ContainersDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: bytes })
     },
   }
 }
@@ -199,17 +219,4 @@ function isPort(wanted: string, port: number, protocol: string): boolean {
   const [number, kind] = wanted.split('/')
   const [first, last] = (number ?? '').split('-').map(Number)
   return port >= (first ?? 0) && port <= (last ?? first ?? 0) && (kind === undefined || kind === protocol)
-}
-
-function hasLabel(container: Container, wanted: string): boolean {
-  const [key = '', value] = wanted.split('=')
-  return key in container.labels && (value === undefined || container.labels[key] === value)
-}
-
-/** `until`: a Unix time or RFC 3339. */
-function olderThan(container: Container, until: string | undefined): boolean {
-  if (until === undefined) return true
-  const seconds = /^\d+(\.\d+)?$/.test(until) ? Number(until) : Date.parse(until) / 1000
-  if (Number.isNaN(seconds)) throw badRequest(`invalid filter 'until=${until}'`)
-  return unixSeconds(container.createdAt) < seconds
 }

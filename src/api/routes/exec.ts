@@ -5,6 +5,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { integer } from '../exchange.ts'
 import { badRequest } from '../http-error.ts'
 import type { Routes } from '../router.ts'
+import { DETACH_KEYS, parseDetachKeys } from '../wire/detach-keys.ts'
 import { streamType } from '../wire/frames.ts'
 import { bool, strings, text } from '../wire/read.ts'
 import { bridge } from './streams.ts'
@@ -24,9 +25,23 @@ interface Exec {
 /** Ended ones that are still told about; a client asks right after the end. */
 const KEPT = 1000
 
+export interface Execs {
+  readonly byId: Map<string, Exec>
+  /** Ids of those of a container that run. */
+  of(containerId: string): readonly string[]
+}
+
+export function createExecs(): Execs {
+  const byId = new Map<string, Exec>()
+  return {
+    byId,
+    of: (containerId) =>
+      [...byId.values()].filter((one) => one.containerId === containerId && one.running).map(({ id }) => id),
+  }
+}
+
 /** Processes started in containers through this server. They are known to it alone, as with dockerd's restart. */
-export function execRoutes(engine: Engine): Routes {
-  const execs = new Map<string, Exec>()
+export function execRoutes(engine: Engine, { byId: execs }: Execs): Routes {
   const get = (id: string): Exec => {
     const exec = execs.get(id)
     if (!exec) throw new TcomposeError('NOT_FOUND', `No such exec instance: ${id}`)
@@ -43,6 +58,8 @@ export function execRoutes(engine: Engine): Routes {
       if (status === 'paused') {
         throw new TcomposeError('CONFLICT', `container ${container.id} is paused, unpause the container before exec`)
       }
+      // Refused while nothing has been started.
+      parseDetachKeys(text(body, 'DetachKeys') ?? DETACH_KEYS)
       const command = strings(body, 'Cmd') ?? []
       if (command.length === 0) throw badRequest('No exec command specified')
       const env = strings(body, 'Env')
@@ -63,7 +80,7 @@ export function execRoutes(engine: Engine): Routes {
           stdout: bool(body, 'AttachStdout'),
           stderr: bool(body, 'AttachStderr'),
         },
-        detachKeys: text(body, 'DetachKeys') ?? '',
+        detachKeys: text(body, 'DetachKeys') ?? DETACH_KEYS,
         streams: undefined,
         started: false,
         running: false,
@@ -75,7 +92,7 @@ export function execRoutes(engine: Engine): Routes {
     },
     'POST /exec/{id}/start': async (request, response) => {
       const exec = get(request.params.id as string)
-      const body = await request.json()
+      const body = await request.firstJson()
       const detach = bool(body, 'Detach')
       if (exec.started) throw new TcomposeError('CONFLICT', `Error: Exec command ${exec.id} has already run`)
       exec.started = true
@@ -106,8 +123,9 @@ export function execRoutes(engine: Engine): Routes {
         return response.empty(200)
       }
       const connection = response.hijack(streamType(tty, request.version))
-      await bridge(connection, streams, { ...exec.wants, tty })
-      if (!connection.destroyed) await over
+      const detachKeys = tty ? parseDetachKeys(exec.detachKeys) : []
+      const end = await bridge(connection, streams, { ...exec.wants, tty, detachKeys })
+      if (end === 'over') await over
       connection.end()
     },
     'POST /exec/{id}/resize': async ({ params, query }, response) => {
@@ -135,7 +153,6 @@ export function execRoutes(engine: Engine): Routes {
         CanRemove: exec.exitCode !== null,
         ContainerID: exec.containerId,
         DetachKeys: exec.detachKeys,
-        Pid: 0,
       })
     },
   }

@@ -1,12 +1,18 @@
 import type { Readable } from 'node:stream'
 import { messageOf, TcomposeError } from '../../base/errors.ts'
-import type { ProgressEvent } from '../../base/progress.ts'
+import { type Emit, silent } from '../../base/progress.ts'
+import { familiarName, formatReference, parseReference } from '../../base/reference.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { commitContainer } from '../../engine/images/commit.ts'
+import { parseChanges } from '../../engine/images/image-changes.ts'
 import type { Image } from '../../engine/images/types.ts'
-import { type ApiResponse, flag, type ResponseStream, readFilters } from '../exchange.ts'
+import { type ApiRequest, type ApiResponse, flag, type ResponseStream, readFilters } from '../exchange.ts'
 import { badRequest } from '../http-error.ts'
 import type { Routes } from '../router.ts'
+import { readImageConfig } from '../wire/image-config.ts'
+import { readRegistryAuth } from '../wire/registry-auth.ts'
 import { unixSeconds } from '../wire/time.ts'
+import { untilTime } from '../wire/until.ts'
 
 /** Images, but for building them. */
 export function imageRoutes(engine: Engine): Routes {
@@ -21,7 +27,20 @@ export function imageRoutes(engine: Engine): Routes {
         ...(references ? { references } : {}),
         ...(dangling === undefined ? {} : { dangling: ['1', 'true'].includes(dangling) }),
       })
-      response.json(200, found.map(wireSummary))
+      const times = async (name: string): Promise<readonly string[]> =>
+        await Promise.all((filters.get(name) ?? []).map(async (ref) => (await images.get(ref)).createdAt))
+      const before = [...(await times('before')), ...(filters.get('until') ?? []).map((value) => untilTime(value))]
+      const since = await times('since')
+      const at = (time: string): number => Date.parse(time)
+      const selected = found.filter(
+        ({ createdAt }) =>
+          before.every((time) => at(createdAt) < at(time)) && since.every((time) => at(createdAt) > at(time)),
+      )
+      const shared = flag(query, 'shared-size') ? (await images.usage()).sharedBytes : undefined
+      response.json(
+        200,
+        selected.map((image) => wireSummary(image, { sharedBytes: shared && (shared.get(image.id) ?? 0) })),
+      )
     },
     'GET /images/{name*}/json': async ({ params }, response) => {
       response.json(200, wireImage(await images.get(params.name as string)))
@@ -58,51 +77,93 @@ export function imageRoutes(engine: Engine): Routes {
       ])
     },
     'POST /images/create': async (request, response) => {
+      if (request.query.get('fromSrc')) return await importImage(engine, request, response)
       const { query } = request
-      const source = query.get('fromSrc')
-      if (source) {
-        if (source !== '-') throw new TcomposeError('UNSUPPORTED', `import from ${source} is not supported`)
-        const repository = query.get('repo')
-        const tag = query.get('tag')
-        const image = await images.import(request.body as Readable, {
-          ...(repository ? { reference: tag ? `${repository}:${tag}` : repository } : {}),
-          ...(query.get('message') ? { message: query.get('message') as string } : {}),
-        })
-        const stream = response.stream(200, 'application/json')
-        await stream.write(`${JSON.stringify({ status: image.id })}\n`)
-        return stream.end()
-      }
       const name = query.get('fromImage')
       if (!name) throw badRequest('fromImage or fromSrc is required')
       const tag = query.get('tag')
       const reference = !tag ? name : tag.startsWith('sha256:') ? `${name}@${tag}` : `${name}:${tag}`
-      await withProgress(response, async (emit, stream) => {
-        await stream.write(line({ status: `Pulling from ${name}`, id: tag || 'latest' }))
+      const platform = query.get('platform')
+      const before = await images.find(reference)
+      const credentials = readRegistryAuth(request.headers['x-registry-auth'])
+      await withProgress(response, async (emit, say) => {
+        let begun = false
         const image = await images.pull(reference, {
-          emit,
+          emit(event) {
+            // Told when the registry has the image: a refusal before that has a status of its own.
+            if (!begun) say({ status: `Pulling from ${name}`, id: tag || 'latest' })
+            begun = true
+            if (event.parentId !== undefined) emit(event)
+          },
           signal: request.signal,
-          ...(query.get('platform') ? { platform: query.get('platform') as string } : {}),
+          credentials,
+          ...(platform ? { platform } : {}),
         })
-        const digest = image.repoDigests[0]?.split('@')[1]
-        if (digest) await stream.write(line({ status: `Digest: ${digest}` }))
-        await stream.write(line({ status: `Status: Downloaded newer image for ${reference}` }))
+        const repository = familiarName(parseReference(reference))
+        const digest = image.repoDigests.find((one) => one.startsWith(`${repository}@`))?.split('@')[1]
+        if (digest) say({ status: `Digest: ${digest}` })
+        const what = before?.id === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
+        say({ status: `Status: ${what} ${tag ? reference : `${name}:latest`}` })
       })
     },
     'POST /images/{name*}/push': async (request, response) => {
-      const tag = request.query.get('tag')
       const name = request.params.name as string
-      await withProgress(response, async (emit, stream) => {
-        const digest = await images.push(tag ? `${name}:${tag}` : name, { emit, signal: request.signal })
-        await stream.write(
-          line({ status: `${tag || 'latest'}: digest: ${digest}`, aux: { Tag: tag || 'latest', Digest: digest } }),
-        )
+      const tag = request.query.get('tag')
+      const credentials = readRegistryAuth(request.headers['x-registry-auth'])
+      const repository = familiarName(parseReference(name))
+      const references = tag
+        ? [`${name}:${tag}`]
+        : (await images.list()).flatMap((image) =>
+            image.tags.filter((one) => familiarName(parseReference(one)) === repository),
+          )
+      if (references.length === 0) {
+        throw new TcomposeError('NOT_FOUND', `An image does not exist locally with the tag: ${name}`)
+      }
+      await withProgress(response, async (emit, say) => {
+        say({ status: `The push refers to repository [${formatReference(parseReference(name))}]` })
+        for (const reference of references) {
+          const pushed = parseReference(reference).tag ?? 'latest'
+          let size = 0
+          const digest = await images.push(reference, {
+            emit(event) {
+              if (event.parentId !== undefined) emit(event)
+              else size = Number(/size: (\d+)/.exec(event.details ?? '')?.[1] ?? size)
+            },
+            signal: request.signal,
+            credentials,
+          })
+          say({ status: `${pushed}: digest: ${digest} size: ${size}` })
+          say({ progressDetail: {}, aux: { Tag: pushed, Digest: digest, Size: size } })
+        }
       })
     },
+    'GET /distribution/{name*}/json': async ({ params, headers, signal }, response) => {
+      const credentials = readRegistryAuth(headers['x-registry-auth'])
+      const { descriptor, platforms } = await images.remote(params.name as string, { signal, credentials })
+      response.json(200, { Descriptor: descriptor, Platforms: platforms })
+    },
+    'POST /commit': async (request, response) => {
+      const { query } = request
+      const container = await containers.get(query.get('container') ?? '')
+      const body = await request.json()
+      const repository = query.get('repo')
+      const tag = query.get('tag')
+      const image = await commitContainer(engine, container, {
+        config: readImageConfig(body),
+        changes: query.getAll('changes').flatMap(lines),
+        author: query.get('author') || undefined,
+        message: query.get('comment') || undefined,
+        pause: flag(query, 'pause', true),
+        reference: repository ? (tag ? `${repository}:${tag}` : repository) : undefined,
+      })
+      response.json(201, { Id: image.id })
+    },
     'POST /images/load': async (request, response) => {
-      await withProgress(response, async (emit, stream) => {
-        for (const name of await images.load(request.body as Readable, emit, request.signal)) {
+      const quiet = flag(request.query, 'quiet')
+      await withProgress(response, async (emit, say) => {
+        for (const name of await images.load(request.body as Readable, quiet ? silent : emit, request.signal)) {
           const what = name.startsWith('sha256:') ? 'Loaded image ID' : 'Loaded image'
-          await stream.write(line({ stream: `${what}: ${name}\n` }))
+          say({ stream: `${what}: ${name}\n` })
         }
       })
     },
@@ -115,33 +176,47 @@ export function imageRoutes(engine: Engine): Routes {
       const { removed, bytes } = await images.prune({
         all,
         labels: filters.get('label') ?? [],
-        ...(until ? { olderThan: until } : {}),
+        notLabels: filters.get('label!') ?? [],
+        ...(until ? { olderThan: untilTime(until) } : {}),
       })
       response.json(200, {
-        ImagesDeleted: removed.length > 0 ? removed.map((Deleted) => ({ Deleted })) : null,
+        ImagesDeleted: removed.length > 0 ? removed.map(wireRemoved) : null,
         SpaceReclaimed: bytes,
       })
     },
-    'GET /system/df': async (_, response) => {
-      const [allImages, allContainers, volumes] = await Promise.all([
-        images.list(),
-        containers.list(),
-        engine.volumes.list(),
-      ])
-      response.json(200, {
-        LayersSize: allImages.reduce((sum, image) => sum + image.sizeBytes, 0),
-        Images: allImages.map(wireSummary),
-        Containers: allContainers.map((one) => ({
-          Id: one.id,
-          Names: [`/${one.name}`],
-          Image: one.config.image,
-          SizeRw: 0,
-        })),
-        Volumes: volumes.map((one) => ({ Name: one.name, Driver: one.driver, UsageData: { Size: -1, RefCount: -1 } })),
-        BuildCache: [],
-      })
-    },
   }
+}
+
+async function importImage(engine: Engine, { query, body }: ApiRequest, response: ApiResponse): Promise<void> {
+  const source = query.get('fromSrc') as string
+  if (source !== '-') {
+    throw new TcomposeError('UNSUPPORTED', `import from ${source} is not supported`, {
+      hint: 'send the archive with fromSrc=-',
+    })
+  }
+  const repository = query.get('repo')
+  const tag = query.get('tag')
+  const message = query.get('message')
+  const platform = query.get('platform')
+  const image = await engine.images.import(body as Readable, {
+    config: parseChanges(query.getAll('changes').flatMap(lines)),
+    ...(repository ? { reference: tag ? `${repository}:${tag}` : repository } : {}),
+    ...(message ? { message } : {}),
+    ...(platform ? { platform } : {}),
+  })
+  const stream = response.stream(200, 'application/json')
+  await stream.write(line({ status: image.id }))
+  stream.end()
+}
+
+/** Clients send instructions one by one or as the lines of one parameter. */
+function lines(changes: string): readonly string[] {
+  return changes.split('\n').filter((one) => one.trim() !== '')
+}
+
+/** Of what a prune removed: names were untagged, ids deleted. */
+function wireRemoved(name: string): object {
+  return name.startsWith('sha256:') ? { Deleted: name } : { Untagged: name }
 }
 
 async function save(engine: Engine, names: readonly string[], response: ApiResponse): Promise<void> {
@@ -151,21 +226,26 @@ async function save(engine: Engine, names: readonly string[], response: ApiRespo
   if (!response.raw.writableEnded) response.raw.end()
 }
 
-/** Progress as lines of JSON; once they flow an error is one of them. */
+/** Progress as lines of JSON; once they flow an error is one of them, before that it is the answer. */
 async function withProgress(
   response: ApiResponse,
-  work: (emit: (event: ProgressEvent) => void, stream: ResponseStream) => Promise<void>,
+  work: (emit: Emit, say: (value: object) => void) => Promise<void>,
 ): Promise<void> {
-  const stream = response.stream(200, 'application/json')
-  const emit = (event: ProgressEvent): void => {
-    const detail = event.total === undefined ? {} : { current: event.current ?? 0, total: event.total }
-    stream.write(line({ status: event.text, progressDetail: detail, id: event.id })).catch(() => {})
+  let stream: ResponseStream | undefined
+  const say = (value: object): void => {
+    stream ??= response.stream(200, 'application/json')
+    stream.write(line(value)).catch(() => {})
   }
   try {
-    await work(emit, stream)
+    await work((event) => {
+      const detail = event.total === undefined ? {} : { current: event.current ?? 0, total: event.total }
+      say({ status: event.text, progressDetail: detail, id: event.id })
+    }, say)
   } catch (error) {
-    await stream.write(line({ errorDetail: { message: messageOf(error) }, error: messageOf(error) }))
+    if (!stream) throw error
+    say({ errorDetail: { message: messageOf(error) }, error: messageOf(error) })
   }
+  stream ??= response.stream(200, 'application/json')
   stream.end()
 }
 
@@ -173,16 +253,20 @@ function line(value: object): string {
   return `${JSON.stringify(value)}\n`
 }
 
-function wireSummary(image: Image): object {
+/** An entry of the list. Counting and measuring costs: -1 where nobody asked. */
+export function wireSummary(
+  image: Image,
+  counts: { readonly containers?: number | undefined; readonly sharedBytes?: number | undefined } = {},
+): object {
   return {
-    Containers: -1,
+    Containers: counts.containers ?? -1,
     Created: unixSeconds(image.createdAt),
     Id: image.id,
     Labels: image.config.config?.Labels ?? null,
     ParentId: '',
     RepoDigests: image.repoDigests,
     RepoTags: image.tags,
-    SharedSize: -1,
+    SharedSize: counts.sharedBytes ?? -1,
     Size: image.sizeBytes,
   }
 }

@@ -6,7 +6,9 @@ import { badRequest } from '../http-error.ts'
 import type { Routes } from '../router.ts'
 import { isRunning } from '../wire/container.ts'
 import { readEndpoint } from '../wire/create-request.ts'
+import { matchesLabel } from '../wire/label.ts'
 import { bool, list, map, object, text } from '../wire/read.ts'
+import { untilTime } from '../wire/until.ts'
 
 const PREDEFINED = ['bridge', 'host', 'none']
 
@@ -88,9 +90,13 @@ export function networkRoutes(engine: Engine): Routes {
     },
     'POST /networks/prune': async ({ query }, response) => {
       const filters = readFilters(query, ['label', 'label!', 'until'])
+      const until = filters.get('until')?.[0]
+      const before = until === undefined ? undefined : Date.parse(untilTime(until))
       const removed: string[] = []
       for (const network of await networks.list({ labels: filters.get('label') ?? [] })) {
         if (PREDEFINED.includes(network.name) || (await networks.containersOf(network.id)).length > 0) continue
+        if ((filters.get('label!') ?? []).some((label) => matchesLabel(network.labels, label))) continue
+        if (before !== undefined && !(Date.parse(network.createdAt) < before)) continue
         await networks.remove(network.id)
         removed.push(network.name)
       }

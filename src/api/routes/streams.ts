@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream'
+import { type Duplex, type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { TcomposeError } from '../../base/errors.ts'
 import { assertReadableLog } from '../../engine/containers/logs.ts'
@@ -9,6 +9,7 @@ import { type ApiRequest, flag, integer } from '../exchange.ts'
 import { badRequest } from '../http-error.ts'
 import type { Routes } from '../router.ts'
 import { isRunning } from '../wire/container.ts'
+import { DETACH_KEYS, parseDetachKeys, watchDetachKeys } from '../wire/detach-keys.ts'
 import { frame, STDERR, STDOUT, streamType } from '../wire/frames.ts'
 import { wireStats } from '../wire/stats.ts'
 
@@ -48,10 +49,15 @@ export function streamRoutes(engine: Engine): Routes {
         stderr: flag(request.query, 'stderr'),
       }
       const tty = container.spec.tty ?? false
+      const detachKeys = tty ? parseDetachKeys(request.query.get('detachKeys') || DETACH_KEYS) : []
       const live = flag(request.query, 'stream') ? await containers.attach(container.id) : undefined
       const connection = response.hijack(streamType(tty, request.version))
+      engine.events.emit(containerEvent(container, 'attach'))
       if (flag(request.query, 'logs')) await replay(engine, container, wants, tty, connection)
-      if (live) await bridge(connection, live, { ...wants, tty })
+      if (live) {
+        const end = await bridge(connection, live, { ...wants, tty, detachKeys })
+        if (end === 'detached') engine.events.emit(containerEvent(container, 'detach'))
+      }
       connection.end()
     },
     'POST /containers/{id}/wait': async (request, response) => {
@@ -146,14 +152,23 @@ export interface BridgeOptions {
   readonly stdout: boolean
   readonly stderr: boolean
   readonly tty: boolean
+  /** Bytes that let go of the process when they come in; empty: none. */
+  readonly detachKeys: readonly number[]
 }
 
-/** Joins a client's connection and a process until the process has ended or the client has gone. */
-export async function bridge(connection: Duplex, live: ProcessStreams, options: BridgeOptions): Promise<void> {
-  const gone = new Promise<void>((resolve) => connection.once('close', resolve))
+/** Joins a client's connection and a process until the process has ended, or the client has gone or let go of it. */
+export async function bridge(
+  connection: Duplex,
+  live: ProcessStreams,
+  options: BridgeOptions,
+): Promise<'over' | 'gone' | 'detached'> {
+  const gone = new Promise<'gone'>((resolve) => connection.once('close', () => resolve('gone')))
+  const keys = Promise.withResolvers<'detached'>()
   connection.on('error', () => {})
   live.stdin.on('error', () => {})
-  if (options.stdin) connection.pipe(live.stdin)
+  if (options.stdin && options.detachKeys.length > 0) {
+    connection.pipe(untilDetached(options.detachKeys, () => keys.resolve('detached'))).pipe(live.stdin)
+  } else if (options.stdin) connection.pipe(live.stdin)
   else connection.resume()
   const forward = async (source: Readable, stream: number, wanted: boolean): Promise<void> => {
     for await (const chunk of source as AsyncIterable<Buffer>) {
@@ -168,8 +183,33 @@ export async function bridge(connection: Duplex, live: ProcessStreams, options: 
     forward(live.stderr, STDERR, options.stderr),
     live.exit.catch(() => {}),
   ])
-  await Promise.race([over, gone])
+  const end = await Promise.race([over.then(() => 'over' as const), gone, keys.promise])
   live.detach()
+  return end
+}
+
+/** Passes input on up to the detach keys. */
+function untilDetached(keys: readonly number[], onDetach: () => void): Transform {
+  const watch = watchDetachKeys(keys)
+  let detached = false
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      if (detached) return done()
+      const { pass, detached: now } = watch.take(chunk)
+      detached = now
+      if (now) onDetach()
+      done(null, pass.length > 0 ? pass : undefined)
+    },
+  })
+}
+
+function containerEvent(container: Container, action: string): Parameters<Engine['events']['emit']>[0] {
+  return {
+    type: 'container',
+    action,
+    actorId: container.id,
+    attributes: { ...container.labels, image: container.config.image, name: container.name },
+  }
 }
 
 async function replay(

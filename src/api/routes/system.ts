@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { arch, cpus, hostname, version as kernelVersion, release, totalmem } from 'node:os'
+import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { checkLogin } from '../../engine/registry/login.ts'
+import { badRequest, errorBody } from '../http-error.ts'
 import { API_VERSION, MIN_API_VERSION, type Routes } from '../router.ts'
 import { isRunning } from '../wire/container.ts'
+import { text } from '../wire/read.ts'
+import { readAuthEntry, registryHost } from '../wire/registry-auth.ts'
 
 /** What is known of the daemon itself. */
-export function systemRoutes(engine: Engine, version: string): Routes {
-  const startedAt = new Date().toISOString()
+export function systemRoutes(
+  engine: Engine,
+  { version, env = process.env }: { readonly version: string; readonly env?: NodeJS.ProcessEnv },
+): Routes {
   return {
     'GET /_ping': async (request, response) => {
       response.header('Builder-Version', '1')
@@ -20,7 +27,6 @@ export function systemRoutes(engine: Engine, version: string): Routes {
       const details = {
         ApiVersion: API_VERSION,
         Arch: goArch(),
-        BuildTime: startedAt,
         Experimental: 'false',
         GitCommit: '',
         GoVersion: '',
@@ -39,11 +45,28 @@ export function systemRoutes(engine: Engine, version: string): Routes {
         Os: 'linux',
         Arch: goArch(),
         KernelVersion: release(),
-        BuildTime: startedAt,
       })
     },
     'GET /info': async (_, response) => response.json(200, await info(engine, version)),
-    'POST /auth': async (_, response) => response.json(200, { Status: 'Login Succeeded', IdentityToken: '' }),
+    'POST /auth': async (request, response) => {
+      const body = await request.json()
+      const credentials = readAuthEntry(body)
+      if (!credentials) throw badRequest('unauthorized: a user name and a password are required')
+      if (credentials.identityToken !== undefined) {
+        throw new TcomposeError('UNSUPPORTED', 'login by identity token is not supported', {
+          hint: 'give a user name and a password',
+        })
+      }
+      const server = registryHost(text(body, 'serveraddress') ?? '')
+      try {
+        await checkLogin({ ...credentials, env, server, signal: request.signal })
+      } catch (error) {
+        // To a refusal of the registry clients answer by asking again, which they do for this status alone.
+        if (!isTcomposeError(error, 'DENIED')) throw error
+        return response.json(401, errorBody(error))
+      }
+      response.json(200, { Status: 'Login Succeeded', IdentityToken: '' })
+    },
     ...swarmRoutes(),
   }
 }

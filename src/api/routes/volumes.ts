@@ -46,13 +46,17 @@ export function volumeRoutes(engine: Engine): Routes {
     'POST /volumes/prune': async ({ query }, response) => {
       const filters = readFilters(query, ['all', 'label', 'label!'])
       const all = ['1', 'true'].includes(filters.get('all')?.[0] ?? '')
-      const { removed, bytes } = await volumes.prune({ labels: filters.get('label') ?? [], all })
+      const { removed, bytes } = await volumes.prune({
+        labels: filters.get('label') ?? [],
+        notLabels: filters.get('label!') ?? [],
+        all,
+      })
       response.json(200, { VolumesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: bytes })
     },
   }
 }
 
-function wireVolume(volume: Volume): object {
+export function wireVolume(volume: Volume): object {
   return {
     CreatedAt: volume.createdAt,
     Driver: volume.driver,

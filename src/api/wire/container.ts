@@ -6,7 +6,7 @@ import { networkMode, wireHostConfig } from './host-config.ts'
 import { unixSeconds, wireTime } from './time.ts'
 
 /** `GET /containers/{id}/json`. */
-export function wireContainer(container: Container, paths: EnginePaths): object {
+export function wireContainer(container: Container, paths: EnginePaths, execIds: readonly string[]): object {
   const directory = containerDir(paths, container.id)
   const isLive = isRunning(container)
   const primary = container.endpoints[0]
@@ -29,7 +29,7 @@ export function wireContainer(container: Container, paths: EnginePaths): object 
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
-    ExecIDs: null,
+    ExecIDs: execIds.length > 0 ? execIds : null,
     HostConfig: wireHostConfig(container),
     GraphDriver: {
       Data: { MergedDir: '', UpperDir: `${directory}/upper`, WorkDir: `${directory}/work`, LowerDir: '' },

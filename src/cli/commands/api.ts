@@ -27,7 +27,7 @@ export function configure(command: Command, session: Session): void {
       ])
       // Whatever a client starts has names, health and restarts at once.
       using _agent = await ensureAgent(engine.paths, session.env)
-      await using _server = await listenApi(engine, { path, version: VERSION })
+      await using _server = await listenApi(engine, { path, version: VERSION, env: session.env })
       process.stderr.write(`API on unix://${path}\n`)
       await new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve(), { once: true }))
     })
