@@ -11,6 +11,7 @@ import { processStart } from '../../../src/platform/process.ts'
 import { eventually } from '../../support/eventually.ts'
 import { processes } from '../../support/leaks.ts'
 import { createWorkspace, type Workspace } from '../../support/workspace.ts'
+import { untilTrapped } from '../containers/run-container.ts'
 
 let workspace: Workspace
 let engine: Engine
@@ -110,6 +111,7 @@ describe('the process', () => {
   test('after kill -9 containers run on and the next agent takes them up', async () => {
     using first = await startAgent()
     const container = await run(spec('trap "exit 7" TERM; while :; do sleep 0.1; done'))
+    await untilTrapped(await engine.containers.get(container.id))
     process.kill(first.pid, 'SIGKILL')
     await eventually(() => processStart(first.pid) === undefined)
     expect((await engine.containers.get(container.id)).state.status).toBe('running')

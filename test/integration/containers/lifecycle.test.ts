@@ -4,7 +4,7 @@ import type { Engine } from '../../../src/engine/engine.ts'
 import { bundleDir, containerDir } from '../../../src/engine/state/paths.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createWorkspace, type Workspace } from '../../support/workspace.ts'
-import { runContainer, specOf, startAttached, startSleeper } from './run-container.ts'
+import { runContainer, specOf, startAttached, startSleeper, untilTrapped } from './run-container.ts'
 
 let workspace: Workspace
 let engine: Engine
@@ -72,7 +72,7 @@ describe('stop', () => {
     const { id } = await engine.containers.create(
       specOf('trap "exit 9" TERM; while :; do sleep 0.1; done', { stopTimeoutSeconds: 30 }),
     )
-    await engine.containers.start(id)
+    await untilTrapped(await engine.containers.start(id))
     await engine.containers.stop(id)
     expect((await engine.containers.get(id)).state).toMatchObject({ status: 'exited', exitCode: 9 })
   })

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { ContainerSpec } from '../../../src/engine/containers/spec.ts'
 import type { Container, ExecSpec, ExitStatus } from '../../../src/engine/containers/types.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
+import { eventually } from '../../support/eventually.ts'
 
 export interface Ran extends ExitStatus {
   readonly stdout: string
@@ -53,7 +55,19 @@ export async function startAttached(engine: Engine, id: string): Promise<Ran> {
 /** A container that stays up until it is stopped. */
 export async function startSleeper(engine: Engine, changes: Partial<ContainerSpec> = {}): Promise<Container> {
   const { id } = await engine.containers.create(specOf('trap "exit 0" TERM; while :; do sleep 0.1; done', changes))
-  return await engine.containers.start(id)
+  const container = await engine.containers.start(id)
+  await untilTrapped(container)
+  return container
+}
+
+const TERM_BIT = 1n << 14n
+
+/** Settles when the first process catches SIGTERM: before its `trap` has run, a pid 1 ignores it. */
+export async function untilTrapped(container: Container): Promise<void> {
+  await eventually(() => {
+    const status = readFileSync(`/proc/${container.state.pid}/status`, 'latin1')
+    return (BigInt(`0x${/^SigCgt:\s+(\S+)/m.exec(status)?.[1]}`) & TERM_BIT) !== 0n
+  }, 60_000)
 }
 
 export async function execIn(
