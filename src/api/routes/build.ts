@@ -156,7 +156,7 @@ function record(query: URLSearchParams, name: string): Readonly<Record<string, s
 
 /** Steps and their output in the words of the classic builder, which clients read. */
 function classicOutput(say: (value: object) => void): (event: BuildEvent) => void {
-  const numbers = new Map<string, number>()
+  const told = new Set<string>()
   return (event) => {
     switch (event.kind) {
       case 'log':
@@ -164,15 +164,19 @@ function classicOutput(say: (value: object) => void): (event: BuildEvent) => voi
       case 'warning':
         return say({ stream: `[Warning] ${event.rule}: ${event.message} (line ${event.line})\n` })
       case 'step': {
-        if (!numbers.has(event.id)) {
-          numbers.set(event.id, numbers.size + 1)
-          say({ stream: `Step ${numbers.size} : ${event.name}\n` })
-        }
+        if (!told.has(event.id)) say({ stream: `${stepText(event.name)}\n` })
+        told.add(event.id)
         if (event.state === 'cached') say({ stream: ' ---> Using cache\n' })
         return
       }
     }
   }
+}
+
+/** `[build 2/5] RUN x` as `Step 2/5 : RUN x`; what is no instruction stays as it is. */
+export function stepText(name: string): string {
+  const step = /^\[(?:.* )?(\d+\/\d+)\] (.*)$/s.exec(name)
+  return step ? `Step ${step[1]} : ${step[2]}` : name
 }
 
 function withTag(reference: string): string {

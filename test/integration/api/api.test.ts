@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ApiServer, listenApi } from '../../../src/api/server.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createWorkspace, type Workspace } from '../../support/workspace.ts'
-import { type ApiClient, createApiClient, readAll, unframe } from './client.ts'
+import { type ApiClient, createApiClient, readAll, tarOf, unframe } from './client.ts'
 
 let workspace: Workspace
 let server: ApiServer
@@ -149,18 +149,7 @@ describe('a container', () => {
 
   test('files go in and out as archives', async () => {
     const id = await create('sleep 600')
-    const tar = Buffer.alloc(2048)
-    tar.write('note.txt', 0)
-    tar.write('0000644\0', 100)
-    tar.write('0000000\0', 108)
-    tar.write('0000000\0', 116)
-    tar.write('00000000005\0', 124)
-    tar.write('00000000000\0', 136)
-    tar.write('        0', 148)
-    tar.write('ustar\x0000', 257)
-    const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0)
-    tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
-    tar.write('hello', 512)
+    const tar = tarOf({ 'note.txt': 'hello' })
     expect((await api.call('PUT', `/containers/${id}/archive?path=/tmp`, tar)).status).toBe(200)
     const head = await api.call('HEAD', `/containers/${id}/archive?path=/tmp/note.txt`)
     const stat = JSON.parse(Buffer.from(head.headers['x-docker-container-path-stat'] as string, 'base64').toString())

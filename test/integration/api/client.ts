@@ -11,9 +11,14 @@ export interface Answer {
 
 /** A small client of the Docker API on a Unix socket. */
 export interface ApiClient {
-  call(method: string, path: string, body?: unknown): Promise<Answer>
+  call(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>
   /** Headers have come; what flows is read by the caller. */
-  open(method: string, path: string, body?: unknown): Promise<IncomingMessage>
+  open(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<IncomingMessage>
   /** Asks for an upgrade and gives the raw connection. */
   hijack(path: string, body?: unknown): Promise<{ readonly answer: IncomingMessage; readonly socket: Duplex }>
 }
@@ -37,12 +42,12 @@ export function createApiClient(socketPath: string): ApiClient {
     sent.end(bytes)
     return sent
   }
-  const open: ApiClient['open'] = (method, path, body) =>
-    new Promise((resolve, reject) => start(method, path, body).on('response', resolve).on('error', reject))
+  const open: ApiClient['open'] = (method, path, body, headers) =>
+    new Promise((resolve, reject) => start(method, path, body, headers).on('response', resolve).on('error', reject))
   return {
     open,
-    async call(method, path, body) {
-      const answer = await open(method, path, body)
+    async call(method, path, body, headers) {
+      const answer = await open(method, path, body, headers)
       const parts: Buffer[] = []
       for await (const chunk of answer) parts.push(chunk as Buffer)
       const text = Buffer.concat(parts).toString('latin1')
@@ -81,4 +86,32 @@ export async function readAll(stream: AsyncIterable<unknown>): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const chunk of stream) parts.push(chunk as Buffer)
   return Buffer.concat(parts)
+}
+
+/** The JSON values of an answer that has one a line. */
+export function jsonLines(text: string): readonly Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+/** A tar with files, for contexts and copies. */
+export function tarOf(files: Readonly<Record<string, string>>): Buffer {
+  const blocks = Object.entries(files).flatMap(([name, text]) => {
+    const content = Buffer.from(text)
+    const head = Buffer.alloc(512)
+    head.write(name, 0)
+    head.write('0000644\0', 100)
+    head.write('0000000\0', 108)
+    head.write('0000000\0', 116)
+    head.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124)
+    head.write('00000000000\0', 136)
+    head.write('        0', 148)
+    head.write('ustar\x0000', 257)
+    const sum = head.reduce((total, byte) => total + byte, 0)
+    head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+    return [head, content, Buffer.alloc((512 - (content.length % 512)) % 512)]
+  })
+  return Buffer.concat([...blocks, Buffer.alloc(1024)])
 }
