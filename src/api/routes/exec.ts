@@ -109,6 +109,7 @@ export function execRoutes(engine: Engine, { byId: execs }: Execs): Routes {
           exec.exitCode = exitCode
         },
         () => {
+          // Its shim was killed, and with it everything in the container.
           exec.running = false
           exec.exitCode = 137
         },
@@ -124,7 +125,7 @@ export function execRoutes(engine: Engine, { byId: execs }: Execs): Routes {
       }
       const connection = response.hijack(streamType(tty, request.version))
       const detachKeys = tty ? parseDetachKeys(exec.detachKeys) : []
-      const end = await bridge(connection, streams, { ...exec.wants, tty, detachKeys })
+      const end = await bridge(connection, streams, { ...exec.wants, tty, detachKeys, listenOn: true })
       if (end === 'over') await over
       connection.end()
     },

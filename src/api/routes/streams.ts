@@ -154,6 +154,8 @@ export interface BridgeOptions {
   readonly tty: boolean
   /** Bytes that let go of the process when they come in; empty: none. */
   readonly detachKeys: readonly number[]
+  /** Go on reading what the process writes when nobody wants it any more, so that its end is heard of. */
+  readonly listenOn?: boolean
 }
 
 /** Joins a client's connection and a process until the process has ended, or the client has gone or let go of it. */
@@ -170,11 +172,12 @@ export async function bridge(
     connection.pipe(untilDetached(options.detachKeys, () => keys.resolve('detached'))).pipe(live.stdin)
   } else if (options.stdin) connection.pipe(live.stdin)
   else connection.resume()
+  let letGo = false
   const forward = async (source: Readable, stream: number, wanted: boolean): Promise<void> => {
     for await (const chunk of source as AsyncIterable<Buffer>) {
-      if (!wanted || connection.destroyed) continue
+      if (!wanted || letGo || connection.destroyed) continue
       if (!connection.write(options.tty ? chunk : frame(stream, chunk))) {
-        await Promise.race([new Promise<void>((resolve) => connection.once('drain', resolve)), gone])
+        await Promise.race([new Promise<void>((resolve) => connection.once('drain', resolve)), gone, keys.promise])
       }
     }
   }
@@ -184,7 +187,9 @@ export async function bridge(
     live.exit.catch(() => {}),
   ])
   const end = await Promise.race([over.then(() => 'over' as const), gone, keys.promise])
-  live.detach()
+  letGo = end !== 'over'
+  if (letGo && options.listenOn) over.catch(() => {})
+  else live.detach()
   return end
 }
 
