@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { arch, cpus, hostname, version as kernelVersion, release, totalmem } from 'node:os'
 import { isTcomposeError, TcomposeError } from '../../base/errors.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { registrySettings } from '../../engine/registry/endpoints.ts'
 import { checkLogin } from '../../engine/registry/login.ts'
 import { badRequest, errorBody } from '../http-error.ts'
 import { API_VERSION, MIN_API_VERSION, type Routes } from '../router.ts'
 import { isRunning } from '../wire/container.ts'
+import { hostFacts } from '../wire/host-facts.ts'
 import { text } from '../wire/read.ts'
 import { readAuthEntry, registryHost } from '../wire/registry-auth.ts'
 
@@ -47,7 +49,7 @@ export function systemRoutes(
         KernelVersion: release(),
       })
     },
-    'GET /info': async (_, response) => response.json(200, await info(engine, version)),
+    'GET /info': async (_, response) => response.json(200, await info(engine, version, env)),
     'POST /auth': async (request, response) => {
       const body = await request.json()
       const credentials = readAuthEntry(body)
@@ -71,7 +73,7 @@ export function systemRoutes(
   }
 }
 
-async function info(engine: Engine, version: string): Promise<object> {
+async function info(engine: Engine, version: string, env: NodeJS.ProcessEnv): Promise<object> {
   const [containers, images] = await Promise.all([engine.containers.list(), engine.images.list()])
   const paused = containers.filter(({ state }) => state.status === 'paused').length
   const running = containers.filter(isRunning).length - paused
@@ -90,14 +92,7 @@ async function info(engine: Engine, version: string): Promise<object> {
       Authorization: null,
       Log: ['json-file', 'local', 'none'],
     },
-    MemoryLimit: true,
-    SwapLimit: true,
-    CpuCfsPeriod: true,
-    CpuCfsQuota: true,
-    CPUShares: true,
-    CPUSet: true,
-    PidsLimit: true,
-    IPv4Forwarding: true,
+    ...hostFacts(),
     Debug: false,
     NFd: 0,
     OomKillDisable: false,
@@ -105,7 +100,6 @@ async function info(engine: Engine, version: string): Promise<object> {
     SystemTime: new Date().toISOString(),
     LoggingDriver: 'json-file',
     CgroupDriver: 'cgroupfs',
-    CgroupVersion: readText('/proc/self/mountinfo').includes(' - cgroup ') ? '1' : '2',
     NEventsListener: 0,
     KernelVersion: release(),
     OperatingSystem: /^PRETTY_NAME="?([^"\n]*)/m.exec(readText('/etc/os-release'))?.[1] ?? kernelVersion(),
@@ -113,7 +107,7 @@ async function info(engine: Engine, version: string): Promise<object> {
     OSType: 'linux',
     Architecture: arch() === 'x64' ? 'x86_64' : arch() === 'arm64' ? 'aarch64' : arch(),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: { InsecureRegistryCIDRs: ['127.0.0.0/8'], IndexConfigs: {}, Mirrors: [] },
+    RegistryConfig: registryConfig(env),
     NCPU: cpus().length,
     MemTotal: totalmem(),
     GenericResources: null,
@@ -141,8 +135,21 @@ async function info(engine: Engine, version: string): Promise<object> {
     ContainerdCommit: { ID: '', Expected: '' },
     RuncCommit: { ID: '', Expected: '' },
     InitCommit: { ID: '', Expected: '' },
-    SecurityOptions: ['name=seccomp,profile=builtin'],
     Warnings: null,
+  }
+}
+
+/** Networks, and hosts by name, that may be reached unencrypted; this machine always. */
+function registryConfig(env: NodeJS.ProcessEnv): object {
+  const { insecure, mirrors } = registrySettings(env)
+  const hosts = insecure.filter((one) => !one.includes('/'))
+  return {
+    InsecureRegistryCIDRs: ['127.0.0.0/8', '::1/128', ...insecure.filter((one) => one.includes('/'))],
+    IndexConfigs: {
+      'docker.io': { Name: 'docker.io', Mirrors: mirrors, Secure: true, Official: true },
+      ...Object.fromEntries(hosts.map((Name) => [Name, { Name, Mirrors: [], Secure: false, Official: false }])),
+    },
+    Mirrors: mirrors,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Container, Containers } from '../containers/types.ts'
+import type { Events } from '../events/types.ts'
 import { parseChanges } from './image-changes.ts'
 import type { Image, ImageRunConfig, Images } from './types.ts'
 
@@ -20,7 +21,7 @@ export interface CommitOptions {
  * @throws TcomposeError INVALID for a change that is none; CONFLICT for a container that is being removed
  */
 export async function commitContainer(
-  engine: { readonly containers: Containers; readonly images: Images },
+  engine: { readonly containers: Containers; readonly images: Images; readonly events: Events },
   container: Container,
   options: CommitOptions,
 ): Promise<Image> {
@@ -29,7 +30,7 @@ export async function commitContainer(
   const frozen = options.pause && container.state.status === 'running'
   if (frozen) await engine.containers.pause(container.id)
   try {
-    return await engine.images.import(await engine.containers.exportChanges(container.id), {
+    const image = await engine.images.import(await engine.containers.exportChanges(container.id), {
       base: base.id,
       createdBy: container.args.join(' '),
       config,
@@ -37,6 +38,20 @@ export async function commitContainer(
       ...(options.author ? { author: options.author } : {}),
       ...(options.message ? { message: options.message } : {}),
     })
+    engine.events.emit({
+      type: 'container',
+      action: 'commit',
+      actorId: container.id,
+      attributes: {
+        ...container.labels,
+        comment: options.message ?? '',
+        image: container.config.image,
+        imageID: image.id,
+        imageRef: options.reference ?? '',
+        name: container.name,
+      },
+    })
+    return image
   } finally {
     if (frozen) await engine.containers.unpause(container.id)
   }

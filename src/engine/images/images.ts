@@ -105,7 +105,8 @@ export function createImages(deps: ImagesDeps): Images {
       using _operation = layers.operation()
       const { importImage } = await import('./import.ts')
       const image = await importImage(store, tar, options)
-      emit('import', image.id, { name: options.reference ?? image.id })
+      // With a base it is a container's commit, which is told as that.
+      if (options.base === undefined) emit('import', image.id, { name: options.reference ?? image.id })
       return image
     },
 

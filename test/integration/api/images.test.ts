@@ -64,6 +64,10 @@ test('a commit adds what the container changed, and its configuration with chang
   const query = `container=${id}&repo=committed&tag=v1&author=me&comment=why&changes=${encodeURIComponent('ENV A=b c=d\nCMD ["cat", "/made"]')}`
   const made = await api.call('POST', `/commit?${query}`, { Labels: { given: 'yes' }, User: '1' })
   expect(made.status, made.text).toBe(201)
+  const filters = encodeURIComponent(JSON.stringify({ container: [id], event: ['commit'] }))
+  const until = (Date.now() / 1000 + 1).toFixed(3)
+  const told = await api.call('GET', `/events?since=1&until=${until}&filters=${filters}`)
+  expect(jsonLines(told.text)).toMatchObject([{ Actor: { Attributes: { imageID: made.body.Id, comment: 'why' } } }])
   await remove(id)
 
   const base = (await api.call('GET', '/images/busybox/json')).body as { RootFS: { Layers: string[] } }

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { createObjectScan, readFirstObject } from '../../../src/api/hijack.ts'
+import { stepText } from '../../../src/api/routes/build.ts'
+import { controllers } from '../../../src/api/wire/host-facts.ts'
 import { readImageConfig } from '../../../src/api/wire/image-config.ts'
 import { matchesLabel } from '../../../src/api/wire/label.ts'
 import { readRegistryAuth, readRegistryConfig, registryHost } from '../../../src/api/wire/registry-auth.ts'
@@ -81,4 +83,15 @@ test('of a container configuration what an image has is taken', () => {
     Env: ['A=b'],
     ExposedPorts: { '80/tcp': {} },
   })
+})
+
+test('controllers are those that are enabled, of both hierarchies', () => {
+  const proc = '#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t33\t1\nmemory\t0\t33\t0\n'
+  expect([...controllers(proc, 'pids io\n')]).toEqual(['cpu', 'pids', 'io'])
+})
+
+test('the steps of a build are written as the classic builder wrote them', () => {
+  expect(stepText('[2/5] RUN [ 1/2 = 3 ]')).toBe('Step 2/5 : RUN [ 1/2 = 3 ]')
+  expect(stepText('[build stage 10/12] COPY a b')).toBe('Step 10/12 : COPY a b')
+  expect(stepText('exporting to image')).toBe('exporting to image')
 })
