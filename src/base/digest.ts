@@ -1,5 +1,5 @@
-import { createHash, hash } from 'node:crypto'
 import { TcomposeError } from './errors.ts'
+import { nodeCrypto } from './node-crypto.ts'
 
 /** `sha256:` and 64 lower-case hex digits: the only algorithm that is read or written here. */
 export type Digest = `sha256:${string}`
@@ -19,12 +19,12 @@ export function parseDigest(text: string): Digest {
 }
 
 export function digestOf(data: string | Uint8Array): Digest {
-  return `sha256:${hash('sha256', data, 'hex')}`
+  return `sha256:${nodeCrypto().hash('sha256', data, 'hex')}`
 }
 
 /** A running digest over a stream of chunks. */
 export function createDigester(): { update(chunk: string | Uint8Array): void; digest(): Digest } {
-  const state = createHash('sha256')
+  const state = nodeCrypto().createHash('sha256')
   return {
     update: (chunk) => void state.update(chunk),
     digest: () => `sha256:${state.digest('hex')}`,

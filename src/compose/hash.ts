@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { nodeCrypto } from '../base/node-crypto.ts'
 import type { Project } from './types.ts'
 
 /**
@@ -34,7 +34,8 @@ export function volumeHash(project: Project, key: string): string {
 }
 
 function sha256(value: unknown): string {
-  return createHash('sha256')
+  return nodeCrypto()
+    .createHash('sha256')
     .update(JSON.stringify(sortKeys(value) ?? null))
     .digest('hex')
 }

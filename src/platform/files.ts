@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { nodeCrypto } from '../base/node-crypto.ts'
 
 export interface WriteOptions {
   /** Permission bits; default 0o600. */
@@ -11,7 +11,7 @@ export interface WriteOptions {
 
 /** Writes a whole file: readers see the old content or the new, never a part. */
 export function writeFileAtomic(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const temporary = `${path}.${nodeCrypto().randomBytes(6).toString('hex')}.tmp`
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
   const fd = openSync(temporary, 'wx', options.mode ?? 0o600)
   try {

@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto'
 import { connect, createServer, type Server } from 'node:net'
 import { errnoOf, TcomposeError, throwIfAborted } from '../base/errors.ts'
+import { nodeCrypto } from '../base/node-crypto.ts'
 
 /** A held lock; disposing releases it. It also dies with the process, however that ends. */
 export interface Lock extends AsyncDisposable {
@@ -21,7 +21,7 @@ export interface LockOptions {
  * network namespace, so everyone who shares a state root must run in the same one.
  */
 export async function acquireLock(scope: string, name: string, options: LockOptions = {}): Promise<Lock> {
-  const address = `\0tcompose-lock-${hash('sha256', `${scope}\n${name}`, 'hex').slice(0, 40)}`
+  const address = `\0tcompose-lock-${nodeCrypto().hash('sha256', `${scope}\n${name}`, 'hex').slice(0, 40)}`
   for (;;) {
     throwIfAborted(options.signal)
     const server = await tryListen(address)

@@ -1,5 +1,5 @@
 import { TcomposeError } from '../../base/errors.ts'
-import { randomId } from '../../base/id.ts'
+import { looseId } from '../../base/id.ts'
 import { chooseCapabilities } from '../../runtime/capabilities.ts'
 import { capabilitiesFor } from '../../runtime/oci-spec.ts'
 import { readHostFacts } from '../../runtime/oci-spec-host.ts'
@@ -32,7 +32,7 @@ export async function execInContainer(
   if (spec.command.length === 0) throw new TcomposeError('INVALID', 'No exec command specified')
   const process = await execProcess(context, stored, spec)
   const command = spec.command.join(' ')
-  const execId = randomId()
+  const execId = looseId()
   await emitContainer(context, stored, `exec_create: ${command}`, { execID: execId })
   const child = await execInShim(bundleOf(context, stored.id), { process, stdin: spec.stdin ?? false })
   await emitContainer(context, stored, `exec_start: ${command}`, { execID: execId })

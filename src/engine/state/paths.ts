@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import { resolve } from 'node:path'
+import { nameHash } from '../../base/name-hash.ts'
 
 const DEFAULT_ROOT = '/var/lib/tcompose'
 const DEFAULT_RUN = '/run/tcompose'
@@ -34,7 +34,7 @@ export interface EnginePaths {
 export function enginePaths(env: NodeJS.ProcessEnv): EnginePaths {
   const root = resolve(env.TCOMPOSE_ROOT || DEFAULT_ROOT)
   const isDefault = root === DEFAULT_ROOT
-  const instance = isDefault ? 'tcompose' : `tcompose-${hash('sha256', root, 'hex').slice(0, 8)}`
+  const instance = isDefault ? 'tcompose' : `tcompose-${nameHash(root)}`
   const run = resolve(env.TCOMPOSE_RUN || (isDefault ? DEFAULT_RUN : `/run/${instance}`))
   return {
     root,
