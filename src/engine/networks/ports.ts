@@ -161,7 +161,8 @@ function bindTcp(host: string, port: number, named: string): Promise<number | un
 
 function bindUdp(host: string, port: number, named: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', ipv6Only: true })
+    // With an IPv4 socket `ipv6Only` fails as EINVAL.
+    const socket = createSocket(host.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' })
     socket.on('error', (error) => {
       socket.close()
       settleFailure(error, named, resolve, reject)
