@@ -26,7 +26,7 @@ export function createBuildOutput(options: {
     show(service, event) {
       if (options.quiet) return
       if (event.kind === 'warning') {
-        line(`WARN: ${event.rule}: ${event.message} (line ${event.line})`)
+        line(`WARN: ${event.rule}: ${event.message}${event.line > 0 ? ` (line ${event.line})` : ''}`)
         return
       }
       const key = `${service} ${event.id}`

@@ -37,6 +37,8 @@ const SUPPORT = pathTable<Support>([
   ['services.*.cpu_percent', parsed(WINDOWS, true)],
   ['services.*.isolation', parsed(WINDOWS, true)],
   ['services.*.build.isolation', parsed(WINDOWS, true)],
+  ['services.*.build.cache_from', parsed('the build says so: only the cache of this machine is used')],
+  ['services.*.build.cache_to', parsed('the build says so: only the cache of this machine is used')],
   ['services.*.deploy.mode', parsed(SWARM)],
   ['services.*.deploy.endpoint_mode', parsed(SWARM)],
   ['services.*.deploy.labels', parsed(SWARM)],

@@ -83,15 +83,16 @@ async function build(shared: Shared, request: BuildRequest, options: BuildOption
     target: request.target,
     baseEnv: (image) => environments.get(image),
   })
-  const warnings = linted.warnings.map((warning) => ({
+  const warnings: BuildResult['warnings'][number][] = linted.warnings.map((warning) => ({
     kind: 'warning' as const,
     rule: warning.rule,
     message: warning.detail,
     line: warning.line,
     url: warning.url,
   }))
+  if ((request.cacheFrom?.length ?? 0) + (request.cacheTo?.length ?? 0) > 0) warnings.push(CACHE_NOT_MOVED)
   for (const warning of warnings) onEvent(warning)
-  if (linted.isError && warnings.length > 0) {
+  if (linted.isError && linted.warnings.length > 0) {
     throw new TcomposeError(
       'INVALID',
       `lint violation found for rules: ${[...new Set(warnings.map((w) => w.rule))].join(', ')}`,
@@ -182,6 +183,14 @@ function expandOptional(text: string, values: ReadonlyMap<string, string>): stri
     throw error
   }
 }
+
+/** A build that asks for it works all the same, from this machine's cache. */
+const CACHE_NOT_MOVED = {
+  kind: 'warning',
+  rule: 'CacheNotMoved',
+  message: 'cache_from and cache_to are not supported: only the cache of this machine is used',
+  line: 0,
+} as const
 
 function refuseUnsupported(request: BuildRequest): void {
   const attestations = Object.entries(request.attestations ?? {}).filter(
