@@ -43,6 +43,8 @@ const SUPPORT = pathTable<Support>([
   ['services.*.deploy.endpoint_mode', parsed(SWARM)],
   ['services.*.deploy.labels', parsed(SWARM)],
   ['services.*.deploy.placement', parsed(SWARM)],
+  ['services.*.deploy.restart_policy.delay', parsed(`${SWARM}; restarts wait longer each time`)],
+  ['services.*.deploy.restart_policy.window', parsed(`${SWARM}; a run of ten seconds counts as a success`)],
   ['services.*.deploy.update_config', parsed(SWARM)],
   ['services.*.deploy.rollback_config', parsed(SWARM)],
   ['services.*.deploy.resources.reservations.cpus', parsed('a promise to a scheduler; there is none on one machine')],

@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { attributeTests } from './attribute-lab.ts'
 
+/** A variable of the compose file. */
+const variable = (name: string): string => `\${${name}}`
 const mountOptions = (target: string): string => `awk '$5=="${target}"' /proc/self/mountinfo`
 
 attributeTests({
@@ -18,10 +20,14 @@ attributeTests({
       parts: {},
       bound: { driver: 'local', driver_opts: { type: 'none', o: 'bind', device: './device' } },
       memory: { driver_opts: { type: 'tmpfs', o: 'size=2m', device: 'tmpfs' } },
-      outside: { external: true, name: '${OUTSIDE}' },
+      outside: { external: true, name: variable('OUTSIDE') },
     },
     secrets: { file: { file: './secret.txt' }, token: { environment: 'TOKEN' } },
-    configs: { file: { file: './conf.txt' }, text: { content: 'line ${TOKEN}\n' }, env: { environment: 'TOKEN' } },
+    configs: {
+      file: { file: './conf.txt' },
+      text: { content: `line ${variable('TOKEN')}\n` },
+      env: { environment: 'TOKEN' },
+    },
   },
   cases: [
     {

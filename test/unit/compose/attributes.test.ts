@@ -1,6 +1,9 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { allAttributes } from '../../../src/compose/schema-attributes.ts'
 import { checkSupport, supportOf } from '../../../src/compose/support.ts'
+import { PROOFS } from '../../support/attribute-proofs.ts'
 import { loadText } from '../../support/compose-project.ts'
 
 test('every attribute of the schema is effective, parsed for a reason, or refused with a message', () => {
@@ -53,4 +56,59 @@ secrets:
     'services.web.cpu_count has no effect: it is for Windows containers',
     'services.web: secrets `uid`, `gid` and `mode` are not supported for key, they will be ignored: it is a file of the host',
   ])
+})
+
+const ROOT = join(import.meta.dirname, '../../..')
+const proofs = Object.entries(PROOFS).flatMap(([file, tests]) =>
+  Object.entries(tests).flatMap(([name, patterns]) => patterns.map((pattern) => ({ file, name, pattern }))),
+)
+
+/** The test that names the attribute, or one above it. */
+function proofOf(attribute: string): (typeof proofs)[number] | undefined {
+  const parts = attribute.split('.')
+  for (let length = parts.length; length > 0; length--) {
+    const above = parts.slice(0, length).join('.')
+    const found = proofs.find((one) => one.pattern === above)
+    if (found) return found
+  }
+  return undefined
+}
+
+test('the tests that are said to prove an attribute exist, and so do the attributes', () => {
+  const known = new Set(allAttributes())
+  const texts = new Map<string, string>()
+  for (const { file, name, pattern } of proofs) {
+    expect(existsSync(join(ROOT, file)), file).toBe(true)
+    const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
+    texts.set(file, text)
+    expect(
+      [`'${name}'`, `"${name}"`].some((quoted) => text.includes(quoted)),
+      `${file}: ${name}`,
+    ).toBe(true)
+    expect(known.has(pattern), pattern).toBe(true)
+    expect(supportOf(pattern)?.kind, pattern).toBe('effective')
+  }
+})
+
+test('the table of attributes is that of the schema', async () => {
+  const rows = allAttributes().map((attribute) => {
+    const support = supportOf(attribute)
+    if (support?.kind === 'parsed') return `| \`${attribute}\` | parsed only | ${support.reason} |`
+    if (support?.kind === 'refused') return `| \`${attribute}\` | refused | ${support.message} |`
+    const proof = proofOf(attribute)
+    const below = proof ?? proofs.find((one) => one.pattern.startsWith(`${attribute}.`))
+    return `| \`${attribute}\` | effective | ${below ? `${below.file.slice('test/'.length)}: ${below.name}` : 'no test of its own yet'} |`
+  })
+  const text = [
+    '# Attributes of the compose file',
+    '',
+    'Made by `test/unit/compose/attributes.test.ts` from the schema (`vitest -u` writes it anew). *Effective*: with the',
+    'test that proves it. *Parsed only*: read, checked and printed, without effect. *Refused*: an error that says so.',
+    '',
+    '| Attribute | | |',
+    '| --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+  await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/attributes.md'))
 })
