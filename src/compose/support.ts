@@ -9,11 +9,15 @@ import type { FileObject, Project, Warning } from './types.ts'
 export type Support =
   | { readonly kind: 'effective' }
   | { readonly kind: 'parsed'; readonly reason: string /** Say so when it is used. */; readonly isWarned?: boolean }
-  | { readonly kind: 'refused'; readonly message: string }
+  | {
+      readonly kind: 'refused'
+      readonly message: string /** Only for services that use it. */
+      readonly isByUse?: boolean
+    }
 
 const effective: Support = { kind: 'effective' }
 const parsed = (reason: string, isWarned = false): Support => ({ kind: 'parsed', reason, isWarned })
-const refused = (message: string): Support => ({ kind: 'refused', message })
+const refused = (message: string, isByUse = false): Support => ({ kind: 'refused', message, isByUse })
 
 const SWARM = 'a swarm acts on it; Compose on one machine does not'
 const WINDOWS = 'it is for Windows containers'
@@ -59,6 +63,8 @@ const SUPPORT = pathTable<Support>([
   ],
   ['services.*.volumes.*.bind.selinux', parsed('files are relabelled by hosts with SELinux only')],
   ['networks.*.attachable', parsed('networks of one machine are open to other containers anyway')],
+  ['secrets.*.external', refused(`unsupported external secret: ${NO_KEEPER}`, true)],
+  ['configs.*.external', refused(`unsupported external config: ${NO_KEEPER}`, true)],
   ['secrets.*.driver', refused(`secrets with a driver are not supported: ${NO_KEEPER}`)],
   ['secrets.*.driver_opts', refused(`secrets with a driver are not supported: ${NO_KEEPER}`)],
   ['secrets.*.template_driver', refused(`secrets with a template driver are not supported: ${NO_KEEPER}`)],
@@ -94,7 +100,7 @@ export function checkSupport(project: Project): {
   }
   const visit = (value: unknown, path: readonly string[], table: PathTable<Support> | undefined): void => {
     const support = table?.value
-    if (path.length > 0 && support?.kind === 'refused' && isUsed(value)) {
+    if (path.length > 0 && support?.kind === 'refused' && !support.isByUse && isUsed(value)) {
       refuse(`${path.join('.')}: ${support.message}`)
       return
     }

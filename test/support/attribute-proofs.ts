@@ -44,13 +44,12 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
   'test/integration/attributes/process.test.ts': {
     'environment over env_file, and values of the shell': ['services.*.environment', 'services.*.env_file'],
     'labels over label_file, and annotations': ['services.*.labels', 'services.*.label_file', 'services.*.annotations'],
-    'entrypoint and command': ['services.*.entrypoint', 'services.*.command'],
+    'entrypoint and command': ['services.*.entrypoint', 'services.*.command', 'services.*.image'],
     'working_dir is made': ['services.*.working_dir'],
     'hostname and domainname': ['services.*.hostname', 'services.*.domainname'],
     tty: ['services.*.tty'],
     stdin_open: ['services.*.stdin_open'],
     container_name: ['services.*.container_name'],
-    'platform and runtime': ['services.*.platform', 'services.*.runtime', 'services.*.image'],
     'stop_signal and stop_grace_period': ['services.*.stop_signal', 'services.*.stop_grace_period'],
     'logging: options of json-file': ['services.*.logging'],
     healthcheck: [
@@ -72,7 +71,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'services.*.post_start.*.working_dir',
       'services.*.post_start.*.environment',
     ],
-    'hooks: pre_stop': ['services.*.pre_stop.*.command'],
+    'hooks: pre_stop': ['services.*.pre_stop'],
   },
   'test/integration/attributes/network.test.ts': {
     'networks: static addresses, mac_address and interface_name': [
@@ -129,11 +128,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
   },
   'test/integration/attributes/project.test.ts': {
-    'pre_start runs to its end before the service': [
-      'services.*.pre_start.*.command',
-      'services.*.pre_start.*.image',
-      'services.*.pre_start.*.environment',
-    ],
+    'pre_start runs to its end before the service': ['services.*.pre_start'],
     'a provider gives its variables to those that depend on it': ['services.*.provider'],
     'attach: false leaves a service out of an attached up': ['services.*.attach'],
     'depends_on waits for health and for the end': ['services.*.depends_on'],
@@ -144,7 +139,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
   },
   'test/unit/compose/include-extends.test.ts': {
     'an included project has its own directory and env file, under ours': ['include'],
-    'a service that cannot be extended is named, with the nearest': ['services.*.extends'],
+    "a chain of extends over files keeps each file's directory": ['services.*.extends'],
   },
   'test/unit/compose/load.test.ts': {
     'a service gets the default network, names carry the project': ['name'],

@@ -111,7 +111,12 @@ attributeTests({
         eventually(async () => {
           const now = await (await work.engine()).containers.get(container.id)
           expect(now.state.health?.status).toBe('healthy')
-          expect(now.config.healthcheck).toMatchObject({ retries: 4, intervalNs: 3e8 })
+          expect(now.config.healthcheck).toMatchObject({
+            retries: 4,
+            intervalNs: 3e8,
+            timeoutNs: 2e10,
+            startPeriodNs: 1e9,
+          })
         }, 60_000),
     },
     {
@@ -177,10 +182,26 @@ attributeTests({
     },
     {
       name: 'hooks: pre_stop',
-      service: { pre_stop: [{ command: ['sh', '-c', 'echo stopping > /proc/1/fd/1'] }], command: ['sh', '-c', STAY] },
+      service: {
+        pre_stop: [
+          {
+            command: ['sh', '-c', 'echo "$$WHO $$(id -u) $$(pwd) $$(grep CapBnd /proc/self/status)" > /kept/hook'],
+            user: '7',
+            working_dir: '/tmp',
+            environment: { WHO: 'me' },
+            privileged: true,
+          },
+        ],
+        volumes: ['./kept:/kept'],
+        command: ['sh', '-c', `chmod 777 /kept; echo ready; ${STAY}`],
+      },
       seen: async ({ container, work }) => {
+        await eventually(() => expect(printed(container.logPath)).toContain('ready'))
         await work.ok(['stop', container.labels['com.docker.compose.service'] ?? ''])
-        expect(printed(container.logPath)).toContain('stopping')
+        const [words, capabilities] = readFileSync(`${work.dir}/kept/hook`, 'utf8').trim().split(' CapBnd:')
+        expect(words).toBe('me 7 /tmp')
+        // CAP_SYS_ADMIN, which a process has only if it is privileged.
+        expect((BigInt(`0x${capabilities?.trim()}`) >> 21n) & 1n).toBe(1n)
       },
     },
   ],

@@ -24,10 +24,19 @@ beforeAll(async () => {
           pre_start: [
             {
               image: 'busybox',
-              command: ['sh', '-c', 'echo "made by $$WHO" > /shared/made'],
+              command: [
+                'sh',
+                '-c',
+                'echo "made by $$WHO as $$(id -u) in $$(pwd) $$(grep CapBnd /proc/self/status)" >> /shared/made',
+              ],
               environment: { WHO: 'hook' },
+              user: '0:9',
+              working_dir: '/tmp',
+              privileged: true,
             },
+            { image: 'busybox', command: ['sh', '-c', 'echo each >> /shared/made'], per_replica: true },
           ],
+          scale: 2,
           command: stay('cat /shared/made'),
         },
         database: { provider: { type: `${work.dir}/provider`, options: { kind: 'small' } } },
@@ -92,7 +101,13 @@ async function says(service: string, text: string): Promise<void> {
   await eventually(() => expect(printed(logPath)).toContain(text), 60_000)
 }
 
-test('pre_start runs to its end before the service', () => says('prepared', 'made by hook'))
+test('pre_start runs to its end before the service', async () => {
+  await says('prepared', 'made by hook as 0 in /tmp')
+  const { stdout } = await work.ok(['exec', '-T', 'prepared', 'cat', '/shared/made'])
+  expect(stdout.match(/^made by/gm)).toHaveLength(1)
+  expect(stdout.match(/^each$/gm)).toHaveLength(2)
+  expect((BigInt(`0x${/CapBnd:\s*(\w+)/.exec(stdout)?.[1]}`) >> 21n) & 1n).toBe(1n)
+})
 
 test('a provider gives its variables to those that depend on it', () => says('client', 'db://here'))
 
