@@ -37,6 +37,10 @@ const SUPPORT = pathTable<Support>([
     'services.*.use_api_socket',
     refused('use_api_socket is not supported yet: a container cannot be given the engine API'),
   ],
+  [
+    'services.*.storage_opt',
+    refused('storage_opt is not supported: containers share one file system, which has no size for each'),
+  ],
   ['services.*.cpu_count', parsed(WINDOWS, true)],
   ['services.*.cpu_percent', parsed(WINDOWS, true)],
   ['services.*.isolation', parsed(WINDOWS, true)],

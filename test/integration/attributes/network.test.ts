@@ -6,6 +6,7 @@ import { attributeTests, type Seen } from './attribute-lab.ts'
 // Subnets out of what documentation and benchmarks have for themselves, one for each run.
 const third = process.pid % 250
 const SUBNET = `198.18.${third}`
+const RESERVED = `198.19.${third}`
 const V6 = `fd6b:7c${(process.pid % 256).toString(16).padStart(2, '0')}:${third.toString(16)}:1`
 const id = `tcta${process.pid}`
 const netns = (pid: number | 'self'): string => readlinkSync(`/proc/${pid}/ns/net`)
@@ -37,7 +38,13 @@ attributeTests({
         labels: { made: 'here' },
       },
       closed: { internal: true },
-      second: {},
+      second: { driver: 'bridge', driver_opts: { 'com.docker.network.driver.mtu': 1380 } },
+      reserved: {
+        ipam: {
+          driver: 'default',
+          config: [{ subnet: `${RESERVED}.0/29`, aux_addresses: { a: `${RESERVED}.2`, b: `${RESERVED}.3` } }],
+        },
+      },
       out: { external: true, name: `${id}-out` },
     },
   },
@@ -201,6 +208,17 @@ attributeTests({
       service: { networks: { second: { driver_opts: { 'com.docker.network.endpoint.ifname': 'lan3' } } } },
       probe: 'ls /sys/class/net | sort',
       seen: 'lan3\nlo',
+    },
+    {
+      name: 'networks: driver and driver_opts of a network',
+      service: { networks: ['second'] },
+      probe: 'cat /sys/class/net/eth0/mtu',
+      seen: '1380',
+    },
+    {
+      name: 'networks: ipam aux_addresses are given to nobody',
+      service: { networks: ['reserved'] },
+      seen: ({ container }) => expect(container.endpoints[0]?.ipv4).toBe(`${RESERVED}.4`),
     },
   ],
 })

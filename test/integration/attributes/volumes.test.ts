@@ -136,5 +136,11 @@ attributeTests({
       probe: `${mountOptions('/ro-in')} | grep -c ' ro,'; ${mountOptions('/rw-in')} | grep -c ' rw,'`,
       seen: '1\n1',
     },
+    {
+      name: 'volumes: bind recursive: disabled shows no mounts below',
+      service: { volumes: [{ type: 'bind', source: '/', target: '/host', bind: { recursive: 'disabled' } }] },
+      probe: 'ls -A /host/proc | wc -l',
+      seen: '0',
+    },
   ],
 })

@@ -24,6 +24,7 @@ services:
   web:
     image: nginx
     use_api_socket: true
+    storage_opt: {size: 1G}
     credential_spec: {file: spec.json}
     secrets: [key]
 secrets:
@@ -35,6 +36,7 @@ secrets:
       .sort(),
   ).toEqual([
     'services.web.credential_spec: credential_spec is not supported: it is for Windows containers',
+    'services.web.storage_opt: storage_opt is not supported: containers share one file system, which has no size for each',
     'services.web.use_api_socket: use_api_socket is not supported yet: a container cannot be given the engine API',
     'unsupported external secret key',
   ])
