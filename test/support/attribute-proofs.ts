@@ -112,7 +112,6 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'services.*.volumes.*.read_only',
     ],
     'volumes: bind makes the host folder': ['services.*.volumes.*.bind.create_host_path'],
-    'volumes: bind propagation': ['services.*.volumes.*.bind.propagation'],
     'volumes: bind recursive: disabled shows no mounts below': ['services.*.volumes.*.bind.recursive'],
     'volumes: nocopy leaves it empty': ['services.*.volumes.*.volume.nocopy'],
     'volumes: subpath of a volume': ['services.*.volumes.*.volume.subpath'],
@@ -158,6 +157,20 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
     'GPUs by request, by deploy and by CDI name': [
       'services.*.gpus',
       'services.*.deploy.resources.reservations.devices',
+    ],
+  },
+  'test/e2e/watch.test.ts': {
+    'watch copies what is saved, removes what is deleted, and leaves ignored files out': [
+      'services.*.develop.watch.*.path',
+      'services.*.develop.watch.*.target',
+      'services.*.develop.watch.*.action',
+      'services.*.develop.watch.*.ignore',
+      'services.*.develop.watch.*.initial_sync',
+    ],
+  },
+  'test/unit/watch/rules.test.ts': {
+    'sync+restart restarts, sync+exec runs its command once for many files': [
+      'services.*.develop.watch.*.exec.command',
     ],
   },
 }
