@@ -43,7 +43,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
   },
   'test/integration/attributes/process.test.ts': {
     'environment over env_file, and values of the shell': ['services.*.environment', 'services.*.env_file'],
-    'labels over label_file, and annotations': ['services.*.labels', 'services.*.label_file', 'services.*.annotations'],
+    'labels over label_file, and annotations': ['services.*.labels', 'services.*.label_file'],
     'entrypoint and command': ['services.*.entrypoint', 'services.*.command', 'services.*.image'],
     'working_dir is made': ['services.*.working_dir'],
     'hostname and domainname': ['services.*.hostname', 'services.*.domainname'],
