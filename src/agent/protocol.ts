@@ -20,14 +20,14 @@ export const AGENT_START_LOCK = 'agent-start'
 /** The program an agent is: beside this file in the bundle, or in the sources when they run as they are. */
 export function agentScript(): string {
   const here = import.meta.dirname
-  const bundled = `${here}/main.mjs`
+  const bundled = `${here}/main.cjs`
   return existsSync(bundled) ? bundled : `${dirname(here)}/cli/main.ts`
 }
 
 /** Tells builds apart: an agent of another one is replaced. */
 export function agentBuild(): string {
   const here = import.meta.dirname
-  const code = [`${here}/cli.mjs`, import.meta.filename].find((path) => existsSync(path))
+  const code = [`${here}/cli.cjs`, import.meta.filename].find((path) => existsSync(path))
   const stat = code === undefined ? undefined : statSync(code)
   return `${here} ${stat?.mtimeMs ?? 0} ${stat?.size ?? 0}`
 }

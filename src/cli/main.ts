@@ -71,6 +71,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(141)
   throw error
 })
-const code = await main(process.argv.slice(2), process.env)
-// Writes to pipes, files and terminals are synchronous here, so nothing is lost; and no forgotten handle keeps us.
-if (code >= 0) process.exit(code)
+void main(process.argv.slice(2), process.env).then((code) => {
+  // Writes to pipes, files and terminals are synchronous here, so nothing is lost; and no forgotten handle keeps us.
+  if (code >= 0) process.exit(code)
+})

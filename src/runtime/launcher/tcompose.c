@@ -3,7 +3,7 @@
  *
  * A shell script would do, at the price of a fork per start and of guessing its own place behind symlinks; this costs
  * a third of a millisecond. Order of search: $TCOMPOSE_NODE, `node` beside this program, the `node` package of the
- * checkout it was built in, `node` on PATH (main.mjs refuses one that is too old).
+ * checkout it was built in, `node` on PATH (main.cjs refuses one that is too old).
  */
 #include <errno.h>
 #include <limits.h>
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
 
   char **args = calloc((size_t)argc + FLAGS + 2, sizeof *args);
   if (!args) return 1;
-  snprintf(script, sizeof script, "%s/main.mjs", self);
+  snprintf(script, sizeof script, "%s/main.cjs", self);
   args[1] = "--disable-warning=ExperimentalWarning";
   args[2] = "--no-deprecation";
   args[3] = script;

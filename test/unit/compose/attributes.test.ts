@@ -112,5 +112,5 @@ test('the table of attributes is that of the schema', async () => {
     ...rows,
     '',
   ].join('\n')
-  await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/attributes.md'))
+  await expect(text).toMatchFileSnapshot(join(ROOT, 'schemas/attributes.md'))
 })
