@@ -55,8 +55,8 @@ test('compressed files are read like the others', async () => {
     ...log({ 'max-size': '40k', 'max-file': '20', compress: 'true' }),
   })
   await engine.containers.wait(container.id)
-  // The shim compresses after rotation, beside its work.
-  await eventually(() => existsSync(`${container.logPath}.2.gz`))
+  // The shim compresses beside its work, and rotates no further while it does: how many there are is up to the load.
+  await eventually(() => existsSync(`${container.logPath}.1.gz`), 60_000)
   expect(await read(container.id)).toEqual(Array.from({ length: 3000 }, (_, n) => `line ${n}\n`))
   await engine.containers.remove(container.id, { force: true })
 })
