@@ -21,7 +21,12 @@ const refused = (message: string, isByUse = false): Support => ({ kind: 'refused
 
 const SWARM = 'a swarm acts on it; Compose on one machine does not'
 const WINDOWS = 'it is for Windows containers'
+const BY_MOUNT = 'the Dockerfile says it: RUN --mount=type=secret,uid=…,gid=…,mode=…'
+const NO_ATTESTATION = 'is not supported: images are made without attestations'
+const BY_NAME = 'a name for objects of a swarm; here the containers get a file'
 const NO_KEEPER = 'there is no swarm that keeps it: use file, environment or content'
+
+const RUNTIMES: readonly string[] = ['runc', 'io.containerd.runc.v2']
 
 /** An attribute that is not listed itself has the support of the nearest one above it. */
 const SUPPORT = pathTable<Support>([
@@ -45,6 +50,9 @@ const SUPPORT = pathTable<Support>([
   ['services.*.cpu_percent', parsed(WINDOWS, true)],
   ['services.*.isolation', parsed(WINDOWS, true)],
   ['services.*.build.isolation', parsed(WINDOWS, true)],
+  ['services.*.build.provenance', refused(`provenance ${NO_ATTESTATION}`, true)],
+  ['services.*.build.sbom', refused(`sbom ${NO_ATTESTATION}`, true)],
+  ...['uid', 'gid', 'mode'].map((name) => [`services.*.build.secrets.*.${name}`, parsed(BY_MOUNT, true)] as const),
   ['services.*.build.cache_from', parsed('the build says so: only the cache of this machine is used')],
   ['services.*.build.cache_to', parsed('the build says so: only the cache of this machine is used')],
   ['services.*.deploy.mode', parsed(SWARM)],
@@ -67,6 +75,9 @@ const SUPPORT = pathTable<Support>([
   ],
   ['services.*.volumes.*.bind.selinux', parsed('files are relabelled by hosts with SELinux only')],
   ['networks.*.attachable', parsed('networks of one machine are open to other containers anyway')],
+  ['networks.*.ipam.options', refused('IPAM options are not supported: the addresses are given out here')],
+  ['secrets.*.name', parsed(BY_NAME)],
+  ['configs.*.name', parsed(BY_NAME)],
   ['secrets.*.external', refused(`unsupported external secret: ${NO_KEEPER}`, true)],
   ['configs.*.external', refused(`unsupported external config: ${NO_KEEPER}`, true)],
   ['secrets.*.driver', refused(`secrets with a driver are not supported: ${NO_KEEPER}`)],
@@ -116,7 +127,12 @@ export function checkSupport(project: Project): {
   for (const kind of ['services', 'networks', 'configs', 'secrets', 'models'] as const)
     visit(project[kind], [kind], SUPPORT.next.get(kind))
   checkFiles(project, refuse, warnings)
+  errors.push(...checkBuilds(project, Object.keys(project.services)))
   for (const [name, service] of Object.entries(project.services)) {
+    const { runtime } = service
+    if (runtime && !RUNTIMES.includes(runtime)) {
+      refuse(`services.${name}.runtime: unknown or invalid runtime name: ${runtime}`, 'containers are run by runc')
+    }
     for (const volume of service.volumes ?? []) {
       if (volume.type === 'cluster' || volume.type === 'npipe') {
         refuse(`services.${name}.volumes: type ${volume.type} is not supported`, 'use bind, volume, tmpfs or image')
@@ -124,6 +140,33 @@ export function checkSupport(project: Project): {
     }
   }
   return { warnings, errors }
+}
+
+/**
+ * What the builds of some services ask for that is not to be had.
+ * @param isAnswered names of attributes that the command line overrides
+ */
+export function checkBuilds(
+  project: Project,
+  names: readonly string[],
+  isAnswered: (attribute: string) => boolean = () => false,
+): readonly TcomposeError[] {
+  return names.flatMap((name) => {
+    const build = (project.services[name] ?? project.disabled_services[name])?.build
+    const errors: TcomposeError[] = []
+    const refuse = (attribute: string, message: string): void => {
+      errors.push(new TcomposeError('UNSUPPORTED', `services.${name}.build.${attribute}: ${message}`))
+    }
+    for (const attribute of ['provenance', 'sbom'] as const) {
+      const value = build?.[attribute]
+      const isWanted = isUsed(value) && value !== 'false' && !/disabled=true/.test(String(value))
+      if (isWanted && !isAnswered(attribute)) refuse(attribute, `${attribute} ${NO_ATTESTATION}`)
+    }
+    const platforms = build?.platforms ?? []
+    if (platforms.length > 1)
+      refuse('platforms', `building for several platforms at once is not supported: ${platforms.join(', ')}`)
+    return errors
+  })
 }
 
 function isUsed(value: unknown): boolean {

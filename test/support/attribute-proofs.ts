@@ -20,6 +20,14 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'services.*.blkio_config.device_write_bps',
       'services.*.blkio_config.device_write_iops',
     ],
+    'cpu_rt_runtime and cpu_rt_period: kept, or refused by name': [
+      'services.*.cpu_rt_runtime',
+      'services.*.cpu_rt_period',
+    ],
+    'blkio_config: weights are kept, or refused by name': [
+      'services.*.blkio_config.weight',
+      'services.*.blkio_config.weight_device',
+    ],
     cgroup_parent: ['services.*.cgroup_parent'],
     'deploy.resources.limits: cpus, memory and pids': ['services.*.deploy.resources.limits'],
     'deploy.resources.reservations.memory': ['services.*.deploy.resources.reservations.memory'],
@@ -43,7 +51,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
   },
   'test/integration/attributes/process.test.ts': {
     'environment over env_file, and values of the shell': ['services.*.environment', 'services.*.env_file'],
-    'labels over label_file, and annotations': ['services.*.labels', 'services.*.label_file'],
+    'labels over label_file, and annotations': ['services.*.labels', 'services.*.label_file', 'services.*.annotations'],
     'entrypoint and command': ['services.*.entrypoint', 'services.*.command', 'services.*.image'],
     'working_dir is made': ['services.*.working_dir'],
     'hostname and domainname': ['services.*.hostname', 'services.*.domainname'],
@@ -83,6 +91,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'networks.*.ipam.config.*.subnet',
       'networks.*.ipam.config.*.gateway',
     ],
+    'networks: enable_ipv4: false leaves IPv6 alone': ['networks.*.enable_ipv4'],
     'networks: ipam ip_range': ['networks.*.ipam.config.*.ip_range'],
     'networks: driver and driver_opts of a network': ['networks.*.driver', 'networks.*.driver_opts'],
     'networks: ipam aux_addresses are given to nobody': [
@@ -111,6 +120,7 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'services.*.volumes.*.target',
       'services.*.volumes.*.read_only',
     ],
+    'volumes: bind propagation': ['services.*.volumes.*.bind.propagation'],
     'volumes: bind makes the host folder': ['services.*.volumes.*.bind.create_host_path'],
     'volumes: bind recursive: disabled shows no mounts below': ['services.*.volumes.*.bind.recursive'],
     'volumes: nocopy leaves it empty': ['services.*.volumes.*.volume.nocopy'],
@@ -138,9 +148,43 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
     'attach: false leaves a service out of an attached up': ['services.*.attach'],
     'depends_on waits for health and for the end': ['services.*.depends_on'],
     'labels of networks and volumes': ['networks.*.labels', 'volumes.*.labels', 'services.*.volumes.*.volume.labels'],
+    'healthcheck.start_interval': ['services.*.healthcheck.start_interval'],
+    'runtime: runc runs it, another is refused by name': ['services.*.runtime'],
+    'platform: its own is taken, an image of another is not': ['services.*.platform'],
     'healthcheck.disable': ['services.*.healthcheck.disable'],
     'external_links are names': ['services.*.external_links'],
     'post_start with privileges': ['services.*.post_start.*.privileged'],
+  },
+  'test/integration/attributes/build.test.ts': {
+    'build: context, dockerfile and target': [
+      'services.*.build.context',
+      'services.*.build.dockerfile',
+      'services.*.build.target',
+    ],
+    'build: args, labels and tags': ['services.*.build.args', 'services.*.build.labels', 'services.*.build.tags'],
+    'build: additional_contexts, a folder and the image of a service': ['services.*.build.additional_contexts'],
+    'build: dockerfile_inline': ['services.*.build.dockerfile_inline'],
+    'build: network none and host': ['services.*.build.network'],
+    'build: shm_size, ulimits and extra_hosts': [
+      'services.*.build.shm_size',
+      'services.*.build.ulimits',
+      'services.*.build.extra_hosts',
+    ],
+    'build: secrets, a variable under another id and a file': [
+      'services.*.build.secrets.*.source',
+      'services.*.build.secrets.*.target',
+    ],
+    "build: ssh gives a step the agent's socket": ['services.*.build.ssh'],
+    'build: privileged, and entitlements for a step that asks': [
+      'services.*.build.privileged',
+      'services.*.build.entitlements',
+    ],
+    'build: no_cache runs every step again, no_cache_filter those of its stages': [
+      'services.*.build.no_cache',
+      'services.*.build.no_cache_filter',
+    ],
+    'build: pull asks the registry for a newer base': ['services.*.build.pull'],
+    'build: platforms, and platform of the service': ['services.*.build.platforms'],
   },
   'test/unit/compose/include-extends.test.ts': {
     'an included project has its own directory and env file, under ours': ['include'],
@@ -167,10 +211,13 @@ export const PROOFS: Readonly<Record<string, Readonly<Record<string, readonly st
       'services.*.develop.watch.*.ignore',
       'services.*.develop.watch.*.initial_sync',
     ],
-  },
-  'test/unit/watch/rules.test.ts': {
-    'sync+restart restarts, sync+exec runs its command once for many files': [
+    'watch copies what a rule includes, then runs its command as it says': [
+      'services.*.develop.watch.*.include',
       'services.*.develop.watch.*.exec.command',
+      'services.*.develop.watch.*.exec.user',
+      'services.*.develop.watch.*.exec.working_dir',
+      'services.*.develop.watch.*.exec.environment',
+      'services.*.develop.watch.*.exec.privileged',
     ],
   },
 }

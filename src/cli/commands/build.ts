@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { TcomposeError } from '../../base/errors.ts'
+import { checkBuilds, checkSupport } from '../../compose/support.ts'
 import { buildServices } from '../../project/images.ts'
 import { imageName } from '../../project/names.ts'
 import { withDependencies } from '../attached-services.ts'
@@ -79,6 +80,13 @@ async function build(session: Session, services: readonly string[], options: Opt
         : names.map((name) => `service:${name}, buildImage, build\n`).join(''),
     )
     return
+  }
+  const isAnswered = (attribute: string): boolean =>
+    (attribute === 'provenance' ? options.provenance : attribute === 'sbom' ? options.sbom : undefined) !== undefined
+  const [refused, ...others] = checkBuilds(project, names, isAnswered)
+  if (refused) throw new TcomposeError(refused.code, refused.message, { others })
+  for (const { message } of checkSupport(project).warnings) {
+    if (names.some((name) => message.startsWith(`services.${name}.build.`))) session.warn(message)
   }
   const engine = await session.engine()
   const { emit } = await session.progress()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server as SocketServer } from 'node:net'
 import { join } from 'node:path'
@@ -29,7 +29,13 @@ beforeAll(async () => {
   agent = createServer((client) => client.on('error', () => {}).end(AGENT_SAYS))
   await new Promise<void>((resolve) => agent.listen(join(work.dir, 'agent.sock'), resolve))
   server = createHttpServer((request, response) => {
-    if (request.url !== '/ssh') return registry(request.url ?? '', (...answer) => respond(response, ...answer))
+    if (request.url !== '/ssh') {
+      const { type, body } = registry(request.url ?? '')
+      const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
+      response.writeHead(200, { 'content-type': type, 'content-length': body.length, 'docker-content-digest': digest })
+      response.end(request.method === 'HEAD' ? undefined : body)
+      return
+    }
     // The socket that the running step has, from the other side.
     throughSocket(find(work.paths.run, /^ssh-\d+$/) ?? '').then(
       (text) => response.end(text),
@@ -153,7 +159,7 @@ function file(service: string, path: string, from = first): string | undefined {
 }
 
 /** An image that is newer than the one here: one empty layer and a label. */
-function registry(url: string, answer: (type: string, body: Buffer) => void): void {
+function registry(url: string): { readonly type: string; readonly body: Buffer } {
   const digestOf = (data: Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`
   const tar = Buffer.alloc(1024)
   const layer = gzipSync(tar)
@@ -176,15 +182,9 @@ function registry(url: string, answer: (type: string, body: Buffer) => void): vo
       layers: [descriptor(`${kind}.layer.v1.tar+gzip`, layer)],
     }),
   )
-  if (url.includes('/manifests/')) return answer(`${kind}.manifest.v1+json`, manifest)
+  if (url.includes('/manifests/')) return { type: `${kind}.manifest.v1+json`, body: manifest }
   const blob = [config, layer].find((data) => url.endsWith(digestOf(data)))
-  answer('application/octet-stream', blob ?? Buffer.alloc(0))
-}
-
-function respond(response: import('node:http').ServerResponse, type: string, body: Buffer): void {
-  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
-  response.writeHead(200, { 'content-type': type, 'content-length': body.length, 'docker-content-digest': digest })
-  response.end(response.req.method === 'HEAD' ? undefined : body)
+  return { type: 'application/octet-stream', body: blob ?? Buffer.alloc(0) }
 }
 
 function find(directory: string, name: RegExp): string | undefined {
@@ -225,8 +225,7 @@ test('build: additional_contexts, a folder and the image of a service', () => {
 
 test('build: dockerfile_inline', () => expect(file('onward', '/netns')).toMatch(/^net:/))
 
-test('build: network none and host', async () => {
-  const { readlinkSync } = await import('node:fs')
+test('build: network none and host', () => {
   expect(file('whole', '/links')).toBe('lo\n')
   expect(file('onward', '/netns')).toBe(`${readlinkSync('/proc/self/ns/net')}\n`)
 })

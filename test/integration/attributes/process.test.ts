@@ -25,9 +25,13 @@ attributeTests({
     {
       name: 'labels over label_file, and annotations',
       service: { labels: { both: 'here' }, label_file: './app.labels', annotations: { 'com.example.a': 'b' } },
-      seen: ({ container }) => {
+      seen: ({ container, work }) => {
         expect(container.labels).toMatchObject({ 'from.file': 'yes', both: 'here' })
-        expect(container.spec.annotations).toEqual({ 'com.example.a': 'b' })
+        // What the runtime keeps of the running container, for hooks and monitors.
+        const state = readFileSync(`${work.paths.run}/runc/${container.id}/state.json`, 'utf8')
+        expect((JSON.parse(state) as { config: { labels: readonly string[] } }).config.labels).toContain(
+          'com.example.a=b',
+        )
       },
     },
     {

@@ -6,6 +6,7 @@ import { printed } from './attribute-lab.ts'
 
 const stay = (script: string) => ['sh', '-c', `${script}; exec sleep 2147483647`]
 const peer = `tct-peer-${process.pid}`
+const [native, foreign] = process.arch === 'arm64' ? ['arm64', 'amd64'] : ['amd64', 'arm64']
 let work: Workspace
 
 beforeAll(async () => {
@@ -65,6 +66,19 @@ beforeAll(async () => {
             'for i in $$(seq 50); do nslookup nick 2>/dev/null | grep -q ^Name: && break; sleep 0.2; done; nslookup nick',
           ),
         },
+        early: {
+          image: 'busybox',
+          command: stay('true'),
+          healthcheck: {
+            // Thirty probes are soon over only at this pace: the others are five seconds and ten minutes.
+            test: 'echo x >> /probes; [ $$(wc -l < /probes) -ge 30 ]',
+            interval: '600s',
+            start_period: '600s',
+            start_interval: '100ms',
+            timeout: '60s',
+          },
+        },
+        runc: { image: 'busybox', runtime: 'runc', platform: `linux/${native}`, command: stay('true') },
         hooked: {
           image: 'busybox',
           command: stay('true'),
@@ -73,6 +87,12 @@ beforeAll(async () => {
       },
       volumes: { shared: { labels: { v: '1' } } },
       networks: { default: { labels: { n: '1' } } },
+    }),
+    'runtime/compose.yaml': JSON.stringify({
+      services: { web: { image: 'busybox', network_mode: 'none', runtime: 'kata' } },
+    }),
+    'platform/compose.yaml': JSON.stringify({
+      services: { web: { image: 'busybox', network_mode: 'none', platform: `linux/${foreign}` } },
     }),
     'attached/compose.yaml': JSON.stringify({
       services: {
@@ -119,6 +139,24 @@ test('depends_on waits for health and for the end', async () => {
 })
 
 test('healthcheck.disable', async () => expect((await containerOf('last')).state.health).toBeUndefined())
+
+test('healthcheck.start_interval', async () => {
+  await eventually(async () => expect((await containerOf('early')).state.health?.status).toBe('healthy'), 60_000)
+})
+
+test('runtime: runc runs it, another is refused by name', async () => {
+  expect((await containerOf('runc')).state.status).toBe('running')
+  const { code, stderr } = await work.tcompose(['up', '-d'], { cwd: `${work.dir}/runtime` })
+  expect(code).not.toBe(0)
+  expect(stderr).toContain('unknown or invalid runtime name: kata')
+})
+
+test('platform: its own is taken, an image of another is not', async () => {
+  expect((await containerOf('runc')).state.status).toBe('running')
+  const { code, stderr } = await work.tcompose(['up', '-d', '--pull', 'never'], { cwd: `${work.dir}/platform` })
+  expect(code).not.toBe(0)
+  expect(stderr).toMatch(new RegExp(`does not match the specified platform .*linux/${foreign}`))
+})
 
 test('external_links are names', () => says('linked', 'nick'))
 

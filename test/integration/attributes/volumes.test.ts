@@ -1,16 +1,25 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { expect } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { afterAll, expect } from 'vitest'
 import { attributeTests } from './attribute-lab.ts'
 
 /** A variable of the compose file. */
 const variable = (name: string): string => `\${${name}}`
 const mountOptions = (target: string): string => `awk '$5=="${target}"' /proc/self/mountinfo`
 
+/** A mount of the host that passes on what is mounted below it. */
+let shared = ''
+
 attributeTests({
   files: { 'in/a.txt': 'from the host', 'secret.txt': 's3cret', 'conf.txt': 'a=b' },
   env: { TOKEN: 't0ken' },
   prepare: async (work) => {
     mkdirSync(`${work.dir}/device`)
+    mkdirSync(`${work.dir}/shared`)
+    execFileSync('mount', ['-t', 'tmpfs', 'none', `${work.dir}/shared`])
+    shared = `${work.dir}/shared`
+    execFileSync('mount', ['--make-shared', shared])
+    mkdirSync(`${shared}/later`)
     await (await work.engine()).volumes.create({ name: `${work.id}-outside` })
     work.write({ '.env': `OUTSIDE=${work.id}-outside\n` })
   },
@@ -43,8 +52,22 @@ attributeTests({
     },
     {
       name: 'volumes: bind propagation',
-      service: { volumes: [{ type: 'bind', source: './in', target: '/in', bind: { propagation: 'rslave' } }] },
-      seen: ({ container }) => expect(container.mounts.find((one) => one.target === '/in')?.propagation).toBe('rslave'),
+      service: {
+        volumes: [
+          { type: 'bind', source: './shared', target: '/slave', bind: { propagation: 'rslave' } },
+          { type: 'bind', source: './shared', target: '/alone' },
+        ],
+      },
+      seen: ({ container }) => {
+        execFileSync('mount', ['-t', 'tmpfs', 'none', `${shared}/later`])
+        try {
+          writeFileSync(`${shared}/later/file`, '')
+          const inside = (path: string): boolean => existsSync(`/proc/${container.state.pid}/root${path}/later/file`)
+          expect([inside('/slave'), inside('/alone')]).toEqual([true, false])
+        } finally {
+          execFileSync('umount', [`${shared}/later`])
+        }
+      },
     },
     {
       name: 'volumes: a named one is filled from the image',
@@ -143,4 +166,9 @@ attributeTests({
       seen: '0',
     },
   ],
+})
+
+// Before the project is taken down, which is registered earlier.
+afterAll(() => {
+  if (shared) execFileSync('umount', ['-l', shared])
 })

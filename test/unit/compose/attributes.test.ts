@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { allAttributes } from '../../../src/compose/schema-attributes.ts'
-import { checkSupport, supportOf } from '../../../src/compose/support.ts'
+import { checkBuilds, checkSupport, supportOf } from '../../../src/compose/support.ts'
 import { PROOFS } from '../../support/attribute-proofs.ts'
 import { loadText } from '../../support/compose-project.ts'
 
@@ -25,17 +25,34 @@ services:
     image: nginx
     use_api_socket: true
     storage_opt: {size: 1G}
+    runtime: kata
+    build:
+      context: .
+      provenance: mode=max
+      sbom: true
+      platforms: [linux/amd64, linux/arm64]
     credential_spec: {file: spec.json}
     secrets: [key]
+  plain:
+    build: {context: ., provenance: false, sbom: "false", platforms: [linux/amd64]}
+    runtime: runc
+networks:
+  default: {ipam: {options: {foo: bar}}}
 secrets:
   key: {external: true}
 `)
+  expect(checkBuilds(project, ['web', 'plain'], (attribute) => attribute === 'sbom')).toHaveLength(2)
   expect(
     checkSupport(project)
       .errors.map((one) => one.message)
       .sort(),
   ).toEqual([
+    'networks.default.ipam.options: IPAM options are not supported: the addresses are given out here',
+    'services.web.build.platforms: building for several platforms at once is not supported: linux/amd64, linux/arm64',
+    'services.web.build.provenance: provenance is not supported: images are made without attestations',
+    'services.web.build.sbom: sbom is not supported: images are made without attestations',
     'services.web.credential_spec: credential_spec is not supported: it is for Windows containers',
+    'services.web.runtime: unknown or invalid runtime name: kata',
     'services.web.storage_opt: storage_opt is not supported: containers share one file system, which has no size for each',
     'services.web.use_api_socket: use_api_socket is not supported yet: a container cannot be given the engine API',
     'unsupported external secret key',
@@ -49,6 +66,7 @@ services:
     image: nginx
     cpu_count: 2
     secrets: [{source: key, mode: 0400}]
+    build: {context: ., secrets: [{source: key, uid: "5"}]}
 secrets:
   key: {file: ./key}
 `)
@@ -56,6 +74,7 @@ secrets:
   expect(errors).toEqual([])
   expect(warnings.map((one) => one.message)).toEqual([
     'services.web.cpu_count has no effect: it is for Windows containers',
+    'services.web.build.secrets.0.uid has no effect: the Dockerfile says it: RUN --mount=type=secret,uid=…,gid=…,mode=…',
     'services.web: secrets `uid`, `gid` and `mode` are not supported for key, they will be ignored: it is a file of the host',
   ])
 })
@@ -92,14 +111,22 @@ test('the tests that are said to prove an attribute exist, and so do the attribu
   }
 })
 
+/** With a test of its own, of one above it, or of those below that it consists of. */
+const provenBy = (attribute: string): (typeof proofs)[number] | undefined =>
+  proofOf(attribute) ?? proofs.find((one) => one.pattern.startsWith(`${attribute}.`))
+
+test('what is said to take effect is proved by a test', () => {
+  const effective = allAttributes().filter((one) => supportOf(one)?.kind === 'effective')
+  expect(effective.filter((one) => !provenBy(one))).toEqual([])
+})
+
 test('the table of attributes is that of the schema', async () => {
   const rows = allAttributes().map((attribute) => {
     const support = supportOf(attribute)
     if (support?.kind === 'parsed') return `| \`${attribute}\` | parsed only | ${support.reason} |`
     if (support?.kind === 'refused') return `| \`${attribute}\` | refused | ${support.message} |`
-    const proof = proofOf(attribute)
-    const below = proof ?? proofs.find((one) => one.pattern.startsWith(`${attribute}.`))
-    return `| \`${attribute}\` | effective | ${below ? `${below.file.slice('test/'.length)}: ${below.name}` : 'no test of its own yet'} |`
+    const proof = provenBy(attribute)
+    return `| \`${attribute}\` | effective | ${proof ? `${proof.file.slice('test/'.length)}: ${proof.name}` : ''} |`
   })
   const text = [
     '# Attributes of the compose file',
