@@ -81,3 +81,48 @@ test('a link of the container never makes watch write on the host', async () => 
   await watch.stop()
   await work.ok(['down'])
 })
+
+test('watch copies what a rule includes, then runs its command as it says', async () => {
+  await using work = await createWorkspace()
+  work.write({
+    'compose.yaml': `services:
+  app:
+    image: busybox
+    command: ["sleep", "2147483647"]
+    stop_grace_period: 0s
+    develop:
+      watch:
+        - action: sync+exec
+          path: ./src
+          target: /app
+          include: ["*.txt"]
+          exec:
+            command: ["sh", "-c", "echo $$(id -u) $$(pwd) $$WORD $$(grep CapEff /proc/self/status) > /tmp/ran"]
+            user: "0:7"
+            working_dir: /tmp
+            environment: { WORD: reload }
+            privileged: true
+        - { action: sync+exec, path: ./user, target: /user, exec: { command: ["sh", "-c", "id -u > /tmp/user"], user: "123" } }
+`,
+    'src/a.txt': 'zero\n',
+    'user/file': 'zero\n',
+  })
+  await work.ok(['up', '-d'])
+  const watch = await watching(work)
+  // What is saved at once may come before the watch stands: repeated until it is seen.
+  let count = 0
+  await eventually(async () => {
+    writeFileSync(join(work.dir, 'src/b.log'), 'x')
+    writeFileSync(join(work.dir, 'src/a.txt'), `${++count}\n`)
+    writeFileSync(join(work.dir, 'user/file'), `${count}\n`)
+    return (await inContainer(work, 'cat /tmp/ran')) !== '' && (await inContainer(work, 'cat /tmp/user')) !== ''
+  }, 60_000)
+  const [uid, folder, word, , capabilities] = (await inContainer(work, 'cat /tmp/ran')).trim().split(' ')
+  expect([uid, folder, word]).toEqual(['0', '/tmp', 'reload'])
+  // CAP_SYS_ADMIN, which no container has unless it is privileged.
+  expect((BigInt(`0x${capabilities}`) >> 21n) & 1n).toBe(1n)
+  expect(await inContainer(work, 'cat /tmp/user')).toBe('123\n')
+  expect(await inContainer(work, 'ls /app')).toBe('a.txt\n')
+  await watch.stop()
+  await work.ok(['down'])
+})

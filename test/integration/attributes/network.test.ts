@@ -38,6 +38,7 @@ attributeTests({
         labels: { made: 'here' },
       },
       closed: { internal: true },
+      six: { enable_ipv4: false, enable_ipv6: true, ipam: { config: [{ subnet: `${V6.slice(0, -1)}2::/64` }] } },
       second: { driver: 'bridge', driver_opts: { 'com.docker.network.driver.mtu': 1380 } },
       reserved: {
         ipam: {
@@ -219,6 +220,15 @@ attributeTests({
       name: 'networks: ipam aux_addresses are given to nobody',
       service: { networks: ['reserved'] },
       seen: ({ container }) => expect(container.endpoints[0]?.ipv4).toBe(`${RESERVED}.4`),
+    },
+    {
+      name: 'networks: enable_ipv4: false leaves IPv6 alone',
+      service: { networks: ['six'] },
+      probe: 'ip -o addr show eth0',
+      seen: ({ inside }) => {
+        expect(inside).toContain('2::')
+        expect(inside).not.toMatch(/ inet /)
+      },
     },
   ],
 })
