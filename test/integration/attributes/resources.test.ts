@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { afterAll, expect } from 'vitest'
+import type { Workspace } from '../../support/workspace.ts'
 import { attributeTests, type Seen } from './attribute-lab.ts'
 
 /** Unique, as it is a folder of the whole machine. */
@@ -23,8 +24,88 @@ afterAll(() => {
   }
 })
 
+interface Control {
+  readonly attribute: string
+  /** Any of these, in the cgroup of the container: of version 1 below its controller, of version 2 the plain name. */
+  readonly files: readonly string[]
+  readonly value: RegExp
+}
+
+/** A limit that many kernels have no control for: kept where there is one, and refused by its name elsewhere. */
+async function keptOrRefused(work: Workspace, service: object, { attribute, files, value }: Control): Promise<void> {
+  const name = `limit-${attribute.replaceAll(/\W/g, '-')}`
+  const cwd = `${work.dir}/${name}`
+  const web = { image: 'busybox', network_mode: 'none', stop_grace_period: '0s', command: ['sleep', '2147483647'] }
+  work.write({ [`${name}/compose.yaml`]: JSON.stringify({ services: { web: { ...web, ...service } } }) })
+  const { code, stderr } = await work.tcompose(['up', '-d'], { cwd })
+  if (stderr.includes(`${attribute} cannot be set: this kernel has no cgroup control for it`)) {
+    expect(code).not.toBe(0)
+    expect(files.filter((file) => existsSync(`/sys/fs/cgroup/${file}`))).toEqual([])
+  } else {
+    expect(code, stderr).toBe(0)
+    const containers = await (await work.engine()).containers.list()
+    const found = containers.find((one) => one.labels['com.docker.compose.project'] === name)
+    const path = files.map((file) => controlOf(found?.state.pid ?? 0, file)).find(existsSync) ?? ''
+    expect(readFileSync(path, 'utf8')).toMatch(value)
+  }
+  await work.ok(['down'], { cwd })
+}
+
+function controlOf(pid: number, file: string): string {
+  const [controller = '', control] = file.split('/')
+  const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n')
+  const below = (names: string) => lines.find((line) => line.split(':')[1]?.split(',').includes(names))?.split(':')[2]
+  return control === undefined
+    ? `/sys/fs/cgroup${below('')}/${file}`
+    : `/sys/fs/cgroup/${controller}${below(controller)}/${control}`
+}
+
 attributeTests({
   cases: [
+    {
+      name: 'cpu_rt_runtime and cpu_rt_period: kept, or refused by name',
+      service: { command: ['sleep', '2147483647'] },
+      seen: async ({ work }) => {
+        await keptOrRefused(
+          work,
+          { cpu_rt_period: 900_000 },
+          { attribute: 'cpu_rt_period', files: ['cpu/cpu.rt_period_us'], value: /^900000$/m },
+        )
+        // A cgroup has real time to give only if its own parent gave it some.
+        const budget = `/sys/fs/cgroup/cpu/${parent}/cpu.rt_runtime_us`
+        if (existsSync(budget)) writeFileSync(budget, '10000')
+        await keptOrRefused(
+          work,
+          { cpu_rt_runtime: 1000, cgroup_parent: parent },
+          { attribute: 'cpu_rt_runtime', files: ['cpu/cpu.rt_runtime_us'], value: /^1000$/m },
+        )
+      },
+    },
+    {
+      name: 'blkio_config: weights are kept, or refused by name',
+      service: { command: ['sleep', '2147483647'] },
+      seen: async ({ work }) => {
+        await keptOrRefused(
+          work,
+          { blkio_config: { weight: 300 } },
+          {
+            attribute: 'blkio_config.weight',
+            files: ['blkio/blkio.weight', 'blkio/blkio.bfq.weight', 'io.bfq.weight', 'io.weight'],
+            // The last is on a scale of its own.
+            value: /\b(300|2929)$/m,
+          },
+        )
+        await keptOrRefused(
+          work,
+          { blkio_config: { weight_device: [{ path: disk, weight: 400 }] } },
+          {
+            attribute: 'blkio_config.weight_device',
+            files: ['blkio/blkio.weight_device', 'blkio/blkio.bfq.weight_device', 'io.bfq.weight'],
+            value: / 400$/m,
+          },
+        )
+      },
+    },
     { name: 'cpus is a quota', service: { cpus: 0.5 }, seen: (seen) => expect(quota(seen)).toBe('50000 100000') },
     {
       name: 'cpu_quota and cpu_period',
