@@ -18,6 +18,9 @@ need curl curl
 need nsenter util-linux
 [ -e /var/lib/dpkg/info/busybox-static.list ] || missing="$missing busybox-static"
 [ -e /usr/lib/gcc/x86_64-linux-gnu/12/libasan.so ] || [ -e /usr/lib/gcc/aarch64-linux-gnu/12/libasan.so ] || missing="$missing libgcc-12-dev"
+# Headers: the kernel's for the native programs, glibc's for their builds with sanitizers.
+[ -e /usr/include/linux/filter.h ] || missing="$missing linux-libc-dev"
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 if [ -n "$missing" ]; then
   if [ "$(id -u)" != 0 ]; then
     echo "setup: these packages are missing, run: sudo apt-get install -y$missing" >&2
