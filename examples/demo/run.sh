@@ -6,8 +6,8 @@ tcompose=$PWD/dist/tcompose
 file=examples/demo/compose.yaml
 port=${DEMO_PORT:-8080}
 
-"$tcompose" doctor >/dev/null || {
-  echo 'The host is not ready: `dist/tcompose doctor` says what is missing and how to mend it.' >&2
+report=$("$tcompose" doctor) || {
+  printf '%s\nThe host is not ready: the lines with FAIL say what mends it.\n' "$report" >&2
   exit 1
 }
 if ! "$tcompose" image inspect debian:bookworm-slim >/dev/null 2>&1; then
