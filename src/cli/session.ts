@@ -1,6 +1,7 @@
 import type { Project } from '../compose/types.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Plan } from '../project/plan.ts'
+import { wantsColor } from '../ui/color.ts'
 import type { Progress } from '../ui/progress.ts'
 import type { Globals } from './globals.ts'
 import { createInterrupts, type Interrupts } from './interrupts.ts'
@@ -134,7 +135,7 @@ export function createSession(globals: Globals, env: NodeJS.ProcessEnv): Session
       })()
       return agent
     },
-    color: (stream) => wantsColor(stream, globals, env),
+    color: (stream) => wantsColor(stream, globals.ansi, env),
     write: (text) => void process.stdout.write(text),
     warn(message, at) {
       if (warned.has(message)) return
@@ -146,11 +147,6 @@ export function createSession(globals: Globals, env: NodeJS.ProcessEnv): Session
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
   return session
-}
-
-function wantsColor(stream: NodeJS.WriteStream, globals: Globals, env: NodeJS.ProcessEnv): boolean {
-  if (globals.ansi !== 'auto') return globals.ansi === 'always'
-  return !env.NO_COLOR && stream.isTTY === true && env.TERM !== 'dumb'
 }
 
 function isMissingFile(error: unknown): boolean {
